@@ -28,7 +28,7 @@ MAXIMUM_INFLATED_BYTES = 512 * 2**20
 MAXIMUM_STANDARD_BYTES = 4 * 2**20
 """Maximum size in bytes of all elements of the standard, apart from sequences and pixel data."""
 MAXIMUM_SEQUENCE_BYTES = 2**19
-"""Maximum size in bytes of all sequences of the standard; in memory their items take some hundred times as much."""
+"""Maximum size in bytes of all sequences of the standard; in memory, their items take about a hundred times as much."""
 MAXIMUM_PRIVATE_BYTES = 2**18
 MAXIMUM_TABLE_BYTES = 4 * 2**20
 """Maximum size in bytes of the look-up tables; without them the image would be read in another grey scale."""

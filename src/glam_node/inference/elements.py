@@ -43,7 +43,7 @@ def values(dataset: Dataset, keyword: str) -> list[Any]:
 
 
 def texts_of(dataset: Dataset, keyword: str) -> list[str]:
-    """Return the values of an element as texts without blanks around them."""
+    """Return the values of an element as strings without surrounding blanks."""
     return [str(value).strip() for value in values(dataset, keyword) if value is not None]
 
 

@@ -23,7 +23,7 @@ CHANNELS = (FindingKind.BENIGN, FindingKind.MALIGNANT)
 
 @dataclass(frozen=True, slots=True)
 class AlgorithmIdentification:
-    """The algorithm that made the findings (PS3.16 TID 4019), with all that is needed to reproduce them."""
+    """The algorithm that made the findings (PS3.16 TID 4019), with everything that is needed to reproduce them."""
 
     algorithm_name: str
     algorithm_version: str
@@ -62,7 +62,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SaliencyMap:
-    """The saliency map of each class that the findings of an image were taken from, in cells of several pixels."""
+    """The saliency map of each class from which an image's findings were derived, in cells of several pixels."""
 
     values: NDArray[np.uint8]
     """2 x height x width, in the order of CHANNELS; 255 stands for 1, so a value is exact to 1/510."""

@@ -133,7 +133,7 @@ def _optional_tables(package: ModelPackage) -> tuple[tuple[str, Mapping[str, Any
 
 
 def _toml_lines(values: Mapping[str, Any]) -> str:
-    """Return `values` as lines of TOML, which writes texts, numbers, booleans and lists of them as JSON does."""
+    """Return `values` as lines of TOML, which writes strings, numbers, booleans and lists of them as JSON does."""
     return "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
 
 

@@ -8,7 +8,7 @@ from fnmatch import translate
 from re import compile as compile_pattern
 
 Value = str | float | date
-"""A text in lower case without outer spaces, a number, an age in days, or a date."""
+"""A string in lower case without surrounding spaces, a number, an age in days, or a date."""
 Values = Callable[[str], tuple[Value, ...]]
 """A function that returns the values of a field of an image: none, one, or several."""
 
@@ -27,12 +27,12 @@ _DAYS = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 
 
 def age_in_days(text: str) -> float:
-    """Return the number of days in an age such as 040Y, 6M, 3W or 10D; raise ValueError or KeyError for other texts."""
+    """Return the number of days in an age such as 040Y, 6M, 3W or 10D; raise ValueError or KeyError otherwise."""
     return int(text[:-1]) * _DAYS[text[-1:]]
 
 
 def same_text(text: str) -> str:
-    """Return the text without outer spaces and in lower case, so that texts that differ only in these are equal."""
+    """Return the text in lower case without surrounding spaces, so that texts that differ only in these are equal."""
     return text.strip().casefold()
 
 

@@ -45,7 +45,7 @@ def kind_of(path: str) -> ValueKind:
     """Return the kind of a field's values.
 
     Args:
-        path: A field: a name of NODE_FIELDS, or DICOM keywords joined by points, the last one inside the others.
+        path: A field: a name of NODE_FIELDS, or DICOM keywords joined by dots, the last one inside the others.
 
     Raises:
         FieldError: The field is unknown, or no rule may use it.

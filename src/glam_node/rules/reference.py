@@ -22,7 +22,7 @@ EXAMPLES = (
     ('InstitutionName contains "mobile unit"', "studies from one of several sites"),
 )
 SEMANTICS = (
-    "Texts are compared without regard to case and to spaces around them.",
+    "Texts are compared without regard to case and surrounding spaces.",
     "Where an attribute has several values, or a sequence several items, one that matches is enough; with != and "
     "not in, none of them may be equal.",
     "Where a value is missing, empty or unreadable, only `is missing` is true; even != is false.",
@@ -38,7 +38,7 @@ def explanation() -> str:
 
 
 def _lines() -> Iterator[str]:
-    yield "Fields are DICOM keywords, those inside sequences with a point (ViewCodeSequence.CodeValue), and"
+    yield "Fields are DICOM keywords, those inside sequences with a dot (ViewCodeSequence.CodeValue), and"
     yield from ("", "| field | kind | meaning |", "|---|---|---|")
     for name, (kind, meaning) in NODE_FIELDS.items():
         yield f"| `{name}` | {kind} | {meaning} |"

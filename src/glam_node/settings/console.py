@@ -54,7 +54,7 @@ class OIDCSettings(Section):
     name_claim: Claim = "preferred_username"
     """Claim with the person's name for pages and the audit trail; where it is missing, the subject is used."""
     roles_claim: Claim = "groups"
-    """Claim that lists groups or roles; with a point for a claim inside another, as in realm_access.roles."""
+    """Claim that lists groups or roles; dots lead to a claim inside another, as in realm_access.roles."""
     viewers: tuple[str, ...] = ()
     """Groups whose members are viewers."""
     operators: tuple[str, ...] = ()

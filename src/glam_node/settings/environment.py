@@ -36,7 +36,7 @@ class Variable:
     path: tuple[str, ...]
 
     def take_as_text(self, tree: dict[str, Any]) -> None:
-        """Write the value to `tree` as a text, even if it looks like a number."""
+        """Write the value to `tree` as a string, even if it looks like a number."""
         parent = tree
         for segment in self.path[:-1]:
             parent = parent[segment]
@@ -104,7 +104,7 @@ def _existing_key(parent: Mapping[str, Any], segment: str) -> str:
 
 
 def _typed(text: str) -> Any:
-    """Return numbers, booleans, lists, tables and quoted texts as TOML reads them, and anything else as a text."""
+    """Return what TOML reads from the text (number, boolean, list, table, quoted string), or the text itself."""
     try:
         table = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:

@@ -29,7 +29,7 @@ class Key:
 
     @property
     def dotted(self) -> str:
-        """The path with points, as in node.port."""
+        """The path with dots, as in node.port."""
         return ".".join(self.path)
 
     @property
@@ -50,7 +50,7 @@ class DocumentedSection:
 
     @property
     def dotted(self) -> str:
-        """The path with points, as in peers.NAME."""
+        """The path with dots, as in peers.NAME."""
         return ".".join(self.path)
 
 

@@ -84,7 +84,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _validate(tree: dict[str, Any], variables: Mapping[Location, Variable]) -> Settings:
-    """Return the settings in `tree`; a variable that looks like a number where a text is needed is used as a text."""
+    """Return the settings in `tree`; a variable that looks like a number is a string where a string is needed."""
     try:
         return validated(tree)
     except ValidationError as error:
@@ -101,6 +101,6 @@ def validated(tree: dict[str, Any]) -> Settings:
     """Return the settings that are given as JSON values; raise pydantic's ValidationError for mistakes.
 
     Validation is strict, so that "11112" is not a port. The values are converted to JSON first, because strict
-    validation accepts a list for a tuple and a text for a path only in JSON.
+    validation accepts a list for a tuple and a string for a path only in JSON.
     """
     return Settings.model_validate_json(json.dumps(tree, default=str), strict=True)

@@ -72,7 +72,7 @@ class AssemblySettings(Section):
     quiet_time: Seconds = 300.0
     """Seconds without a new instance after which any study is complete."""
     maximum_age: Seconds = 3600.0
-    """Seconds after the first instance at which a study is complete even if more instances keep arriving."""
+    """Longest wait in seconds after the first instance: then a study is complete even if instances keep arriving."""
     confirm_with: DestinationName = ""
     """Name of the destination whose archive is asked by C-FIND how many mammograms a study has; empty: none. If the
     node has all of them, the study is complete after settle_time, whatever its views. If some are missing, it is not
@@ -119,7 +119,7 @@ class RetentionSettings(Section):
     """[retention]: removal of finished studies; a study that is not delivered or needs a person is never removed."""
 
     days: float = Field(default=30.0, ge=1)
-    """Days after the last image of a study at which its images, findings and results are removed."""
+    """Age in days, counted from the last image of a study, at which its images, findings and results are removed."""
     free_bytes: int = Field(default=0, ge=0)
     """With fewer free bytes, the oldest studies are removed earlier, but none within an hour of its last image. Set it
     higher than storage.minimum_free_bytes. 0: studies are removed by age only."""

@@ -54,7 +54,7 @@ def secrets_of(url: str) -> set[str]:
 
 
 def without_password(url: str) -> str:
-    """Return the URL with *** instead of its password; a text that is not a URL may be a secret, and becomes ***."""
+    """Return the URL with *** instead of its password; a string that is not a URL may be a secret, and becomes ***."""
     if not url or url.startswith("sqlite:///"):
         return url
     found = _parsed(url)

@@ -1,4 +1,4 @@
-"""Types of setting values that are narrower than numbers and texts, each with words for the allowed values."""
+"""Types of setting values that are narrower than numbers and strings, each with words for the allowed values."""
 
 import ipaddress
 import re
@@ -23,7 +23,7 @@ _DEVICE = '"auto", "cpu", "cuda" or "cuda:N"'
 
 
 def _ae_title(value: str) -> str:
-    """Return an AE title without outer spaces (PS3.5 Table 6.2-1, VR AE); raise ValueError for any other text."""
+    """Return an AE title without surrounding spaces (PS3.5 Table 6.2-1, VR AE); raise ValueError otherwise."""
     title = value.strip(" ")
     if not 1 <= len(title) <= 16 or not all(" " <= character <= "~" and character != "\\" for character in title):
         raise ValueError(_AE_TITLE)

@@ -100,7 +100,7 @@ class Breast:
     solid: Mask
     """The largest region that a diamond of radius 100 fits into, opened by that diamond; it decides the window."""
     tissue: Mask
-    """All non-zero pixels connected with the solid region."""
+    """All non-zero pixels that are connected to the solid region."""
 
 
 def locate_breast(pixels: NDArray[np.uint16]) -> Breast:

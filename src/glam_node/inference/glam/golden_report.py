@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class GoldenQuantity:
-    """One kind of value, summed up over all cases of the file."""
+    """One kind of value, over all cases of the file."""
 
     name: str
     tolerance: float

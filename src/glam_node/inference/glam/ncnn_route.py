@@ -1,6 +1,6 @@
 """The local network on ncnn in float32, whose kernels for Winograd's convolutions stay in the processor's cache.
 
-The graph is written operation by operation in ncnn's own format (a text of layers, and their weights in that order),
+The graph is written operation by operation in ncnn's own format (a list of layers as text, and their weights in order),
 since ncnn's converter is a separate program.
 """
 

@@ -25,11 +25,11 @@ class ViewSaliency:
 
     scores: tuple[float, float]
     global_saliency: NDArray[np.float32]
-    """2 x 184 x 120."""
+    """Shape 2 x 184 x 120."""
     patch_cells: NDArray[np.int64]
-    """k x 2: first row and column of each patch, in cells of the global map."""
+    """Shape k x 2: first row and column of each patch, in cells of the global map."""
     local_saliency: NDArray[np.float32] | None
-    """k x 2 x 128 x 128; None if the local network was not run because every class is negative."""
+    """Shape k x 2 x 128 x 128; None if the local network was not run because every class is negative."""
     shape: NetworkShape = PUBLISHED
 
 

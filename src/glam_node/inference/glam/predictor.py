@@ -116,7 +116,7 @@ class GlamPredictor:
 
     @property
     def last_stage_seconds(self) -> dict[str, float]:
-        """Total seconds of each stage (preprocess, global, local, postprocess) in the last `segment` of this thread."""
+        """Seconds of each stage (preprocess, global, local, postprocess) in this thread's last call of `segment`."""
         return dict(self._seconds)
 
     @property

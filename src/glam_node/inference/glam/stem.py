@@ -12,7 +12,7 @@ from glam_node.inference.glam.backbone import GlobalTrunk, PreActivationBlock
 # Rows of the early stages' output per band.
 _BAND = 96
 _LOOKED_AT = 3
-"""Number of the last stages, whose features the heads read."""
+"""Number of last stages whose features the heads read."""
 
 
 class BandedTrunk(nn.Module):

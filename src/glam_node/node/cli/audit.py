@@ -77,7 +77,7 @@ def verify(ctx: typer.Context, settings: SettingsOption = None) -> None:
 
 
 def _told(message: bytes) -> dict[str, Any]:
-    """Return the fields of an audit message (PS3.15 A.5) that a person looks for first.
+    """Return the fields of an audit message (PS3.15 A.5) that people look for first.
 
     Args:
         message: The message as XML.

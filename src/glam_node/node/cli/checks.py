@@ -53,7 +53,7 @@ def run_checks(tasks: Iterable[CheckTask]) -> Iterator[Check]:
 
 
 class _RunningTask:
-    """A task that runs in a thread of its own, and that is abandoned after its time limit."""
+    """A task that runs in a separate thread and is abandoned after its time limit."""
 
     def __init__(self, task: CheckTask) -> None:
         self._task = task

@@ -147,7 +147,7 @@ def check_audit_collector(settings: Settings) -> Iterator[Check]:
 
 
 def check_channels(settings: Settings) -> Iterator[Check]:
-    """Check that each server for alerts and traces answers, without sending an alert or a trace."""
+    """Check that the servers for alerts and traces answer, without sending an alert or a trace."""
     alerts, telemetry = settings.alerts, settings.telemetry
     if alerts.webhook_url:
         remedy = "Alerts wait until it answers. `glam-node alerts test` posts a test alert."

@@ -69,7 +69,7 @@ def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
 
 
 def _refused(events: "list[Event]", settings: "Settings") -> list[dict[str, Any]]:
-    """Return the newest refusals, without those of peers that the present settings admit."""
+    """Return the newest refusals, without those of peers that the current settings admit."""
     from glam_node.node.scp.access import is_settled
 
     open_ones = [event for event in events if not is_settled(event.detail, settings.node, settings.peers)]
@@ -94,7 +94,7 @@ def _print(state: dict[str, Any]) -> None:
 
 
 def _print_left_out(left_out: dict[str, int]) -> None:
-    """Print how many studies of the last day were left out for a reason that the site can change."""
+    """Print how many studies were left out in the last day for a reason that the site can change."""
     from glam_node.node.domain.alert import REMEDIES
 
     for rule, count in left_out.items():
@@ -104,7 +104,7 @@ def _print_left_out(left_out: dict[str, int]) -> None:
 
 
 def _print_in_doubt(doubts: list[dict[str, Any]]) -> None:
-    """Print the studies whose images need a person, the gravest first."""
+    """Print the studies whose images need a person's decision, the most serious first."""
     if not doubts:
         return
     typer.echo(f"images in doubt  {counted(len(doubts), 'study')}; `glam-node study show UID` shows what you can do")

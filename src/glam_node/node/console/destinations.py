@@ -26,7 +26,7 @@ LONGEST_ECHO_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class DestinationFacts:
-    """The present state of one destination."""
+    """The current state of one destination."""
 
     name: str
     settings: DestinationSettings | None

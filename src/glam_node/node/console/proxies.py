@@ -38,7 +38,7 @@ class BehindProxies:
 
 
 def plain_address(text: str) -> str:
-    """Return the address in its usual form, with an IPv4-mapped IPv6 address as IPv4; empty if it is no address."""
+    """Return the address in its usual form, with an IPv4-mapped IPv6 address as IPv4; empty if it is not an address."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

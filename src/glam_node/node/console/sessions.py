@@ -128,7 +128,7 @@ class Sessions(FormTokens):
 
         Args:
             token: The token in the browser's cookie.
-            now: The present time.
+            now: The current time.
             used: Whether the request counts as use and prolongs the session.
         """
         with self._lock:

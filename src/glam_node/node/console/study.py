@@ -72,7 +72,7 @@ def page(renderer: Renderer, request: Request) -> Response:
 def view(renderer: Renderer, request: Request) -> Response:
     """Return one layer of one view as PNG.
 
-    A browser may cache a picture whose address names the present edition, for as long as a session may be idle.
+    A browser may cache a picture whose address names the current edition, for as long as a session may be idle.
 
     Raises:
         HTTPException: There is no such picture (404).

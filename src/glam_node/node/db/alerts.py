@@ -11,7 +11,7 @@ from glam_node.node.domain.alert import Alert, AlertMessage, Phase
 
 
 def present(session: Session) -> list[Alert]:
-    """Return the alerts that were found by the last check."""
+    """Return the current alerts, as the last check found them."""
     rows = session.scalars(select(AlertRow).order_by(AlertRow.name, AlertRow.subject))
     return [Alert(row.name, row.subject, row.fact, row.action) for row in rows]
 

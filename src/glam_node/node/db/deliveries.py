@@ -18,7 +18,7 @@ from glam_node.node.domain.job import JobState
 def add_missing(session: Session, deliveries: Sequence[Delivery]) -> list[Delivery]:
     """Queue each object for its destination unless it is queued already, and return the deliveries that are new.
 
-    An object that a superseded job queued, as of an image that was not replaced, belongs to the new job from now on.
+    If a superseded job queued the object, for example because its image was not replaced, it moves to the new job.
     """
     for uid in {delivery.study_instance_uid for delivery in deliveries}:
         jobs = select(JobRow.job_id).where(JobRow.study_instance_uid == uid, JobRow.state == JobState.SUPERSEDED)
@@ -35,7 +35,7 @@ def add_missing(session: Session, deliveries: Sequence[Delivery]) -> list[Delive
 
 
 def _take_over(session: Session, delivery: Delivery, superseded: Collection[str]) -> None:
-    """Assign the row of the same object to the job of `delivery` if its own was superseded; send it if withheld."""
+    """Assign the row of the same object to the job of `delivery` if its job was superseded; send it if withheld."""
     same = and_(
         DeliveryRow.destination == delivery.destination,
         DeliveryRow.sop_instance_uid == delivery.sop_instance_uid,

@@ -11,7 +11,7 @@ from glam_node.node.db.tables import DestinationRow
 from glam_node.node.domain.job import RetryPolicy
 
 CALL_EVERY = timedelta(seconds=30)
-"""Maximum time between calls to a destination that does not answer, so that it soon gets results when it is back."""
+"""Maximum time between calls to a destination that does not answer, so that it gets results soon after it is back."""
 
 
 @dataclass(frozen=True, slots=True)

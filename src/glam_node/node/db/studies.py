@@ -80,7 +80,7 @@ def find_instances(session: Session, sop_instance_uids: Sequence[str]) -> list[S
 
 
 def recorded_instances(session: Session, sop_instance_uids: Sequence[str]) -> dict[str, SOPInstance]:
-    """Return those of the instances that are recorded, by SOP Instance UID; their number is not limited."""
+    """Return the recorded ones of these instances by SOP Instance UID; their number is not limited."""
     found = {}
     for first in range(0, len(sop_instance_uids), MOST_VALUES):
         some = sop_instance_uids[first : first + MOST_VALUES]
@@ -98,7 +98,7 @@ def get(session: Session, study_instance_uid: str, *, for_update: bool = False) 
 
 
 def get_many(session: Session, study_instance_uids: Sequence[str]) -> list[Study]:
-    """Return those of the studies that are known, in the given order."""
+    """Return the known ones of these studies, in the given order."""
     query = select(StudyRow).where(StudyRow.study_instance_uid.in_(study_instance_uids))
     found = {study.study_instance_uid: study for study in _studies(session, query)}
     return [found[uid] for uid in study_instance_uids if uid in found]

@@ -144,7 +144,7 @@ def judge(study: Study, rules: EligibilityRules, also: tuple[Exclusion, ...] = (
 def _strangers_left_out(
     instances: Sequence[SOPInstance], images: Sequence[SOPInstance], left_out: Mapping[str, LeftOut]
 ) -> str:
-    """Return a remark if a mammogram that is left out states another patient or study; else an empty text.
+    """Return a remark if a mammogram that is left out states another patient or study; otherwise an empty string.
 
     Such an image does not stop the study, because it is not analysed. Results and captures that come back from an
     archive under a coerced Patient ID are not mammograms and are not compared.

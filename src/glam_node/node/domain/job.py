@@ -12,7 +12,7 @@ class Priority(IntEnum):
     URGENT = 0
     """Studies that a person waits for."""
     SCREENING = 1
-    """Studies of the day."""
+    """Ordinary screening studies."""
     BACKFILL = 2
     """Earlier studies, analysed when no other job waits."""
 

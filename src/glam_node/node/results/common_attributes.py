@@ -39,7 +39,7 @@ def contributing_equipment(algorithm: AlgorithmIdentification, identity: ResultI
 
 
 def finish(result: Dataset, sources: Sequence[Dataset], identity: ResultIdentity) -> None:
-    """Set the attributes that highdicom omits, sets from the clock, or would print, such as the patient's name.
+    """Set the attributes that highdicom leaves out, takes from the clock or would print, such as the patient's name.
 
     SCT codes are replaced by SRT codes if `identity.code_scheme` is "SRT".
 

@@ -37,7 +37,7 @@ def text_values(source: Dataset, keyword: str) -> list[str]:
 
 
 def text_value(source: Dataset, keyword: str) -> str:
-    """Return the only value of an element as text without padding, or an empty text if it has none or several."""
+    """Return the only value of an element as text without padding, or an empty string if it has none or several."""
     values = text_values(source, keyword)
     return values[0] if len(values) == 1 else ""
 

@@ -63,7 +63,7 @@ class ResultIdentity:
 
         Args:
             created_at: The creation time, with a time zone.
-            settings_digest: The digest of the settings; empty to keep the present one.
+            settings_digest: The digest of the settings; empty to keep the current one.
         """
         return replace(self, created_at=created_at, settings_digest=settings_digest or self.settings_digest)
 

@@ -72,7 +72,7 @@ class Process(Generic[N]):
 
     @property
     def live_node(self) -> N:
-        """A proxy whose attributes are those of the present `node`, also after a reload."""
+        """A proxy whose attributes are those of the current `node`, also after a reload."""
         return cast(N, _LiveNode(self))
 
     def on_reload(self, follow: Callable[[], object]) -> None:

@@ -46,7 +46,7 @@ class TaskThreads:
         self._stopped = False
 
     def run_tasks(self, tasks: Tasks) -> None:
-        """Start threads for new tasks, and stop the threads of tasks that `tasks` lacks, after their present run."""
+        """Start threads for new tasks, and stop the threads of tasks that `tasks` lacks, after their current run."""
         with self._lock:
             for name in self._stops.keys() - tasks.keys():
                 self._stops.pop(name).set()
@@ -66,7 +66,7 @@ class TaskThreads:
 
 
 def tasks(running: Running) -> Tasks:
-    """Return the tasks for the present destinations by name; each task reads the settings in force at every run."""
+    """Return the tasks for the current destinations by name; each task reads the settings in force at every run."""
     return dict(_tasks(running))
 
 

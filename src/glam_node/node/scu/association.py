@@ -204,7 +204,7 @@ def _refused(
 
 
 def _protocol_mismatch(peer: Peer) -> str:
-    """Return a message if the peer speaks HTTP, or if the use of TLS is the likely cause; otherwise an empty text."""
+    """Return a message if the peer speaks HTTP, or if the use of TLS is the likely cause; otherwise an empty string."""
     timeout_s = min(peer.timeout, DIAGNOSIS_TIMEOUT_S)
     if peer.tls is None:
         if speaks_http(peer.address, timeout_s):

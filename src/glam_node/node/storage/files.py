@@ -36,7 +36,7 @@ def write_durably(path: Path, data: bytes | Callable[[BinaryIO], object], mode: 
     Args:
         path: The file; missing directories are created.
         data: The contents, or a function that writes them to a file.
-        mode: The mode of the file, less the umask.
+        mode: The mode of the file, minus the umask.
 
     Raises:
         OSError: The file could not be written; ENOSPC if the disk is full.
@@ -123,7 +123,7 @@ def make_directory(directory: Path, mode: int = 0o777) -> None:
 
     Args:
         directory: The directory.
-        mode: The mode of created directories, less the umask.
+        mode: The mode of created directories, minus the umask.
 
     Raises:
         OSError: A directory could not be created or synchronised.

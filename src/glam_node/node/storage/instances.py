@@ -60,7 +60,7 @@ def write_marker(root: Path, storage_id: str) -> None:
 
 
 def is_valid_uid(uid: str) -> bool:
-    """Return whether `uid` is valid by PS3.5 section 9.1, except that leading zeros are allowed."""
+    """Return whether `uid` is valid according to PS3.5 section 9.1, except that leading zeros are allowed."""
     return len(uid) <= 64 and _UID.fullmatch(uid) is not None
 
 
@@ -149,7 +149,7 @@ class IncomingFile:
 
     def __init__(self, path: Path, head: bytes) -> None:
         self.path = path
-        """The present path of the file."""
+        """The current path of the file."""
         self.head_length = len(head)
         self.byte_count = 0
         self._blake3 = blake3.blake3()

@@ -98,7 +98,7 @@ def server_context(files: CertificateFiles, client_certificate: ssl.VerifyMode) 
         PermanentError: A file cannot be used; the message gives the reason.
     """
     context = _profile(ssl.PROTOCOL_TLS_SERVER)
-    # Sessions must not be resumed: every connection presents its certificate to the present authorities. Without
+    # Sessions must not be resumed: every connection presents its certificate to the current authorities. Without
     # tickets OpenSSL still resumes sessions of TLS 1.2 by their id on the same context, and Python cannot turn that
     # off: so listeners use a context for each connection.
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_TICKET

@@ -46,7 +46,7 @@ class UnreadableGoldenFile(InferenceError):
 def verify_golden(npz_path: Path, images_dir: Path | None = None, device: str = "cpu") -> GoldenReport:
     """Recompute every value of golden file `npz_path` by the code that analyses studies, and compare.
 
-    Real views are compared if `images_dir` holds their PNG files. One view takes some seconds.
+    Real views are compared if `images_dir` holds their PNG files. One view takes a few seconds.
 
     Raises:
         UnreadableGoldenFile: The file is not a golden file.

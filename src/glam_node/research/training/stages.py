@@ -73,7 +73,7 @@ class Batch(NamedTuple):
     inputs: Tensor
     """B x 1 x H x W views, or B*k x 1 x S x S patches."""
     labels: Tensor
-    """B x 2."""
+    """Labels, B x 2."""
 
 
 Loader = Callable[[Tensor, torch.Generator], Batch]

@@ -52,7 +52,7 @@ class AuditMessageRow(Base):
 
 
 class AlertRow(Base):
-    """Present alert, as in `domain.alert`."""
+    """Current alert, as in `domain.alert`."""
 
     __tablename__ = "alerts"
 

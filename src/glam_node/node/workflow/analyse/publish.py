@@ -70,7 +70,7 @@ def publish(
     queues none of them twice.
 
     Returns:
-        The deliveries that were queued now.
+        The newly queued deliveries.
 
     Raises:
         LeaseLost: Another worker has taken over the job, or the job was superseded.
@@ -223,7 +223,7 @@ def _hand_over(
 
 
 def _record_results(session: Session, job: InferenceJob, written: _Written, now: datetime) -> None:
-    """Record one event per object, however many destinations get it, and one per result that could not be written."""
+    """Record one event per object, whatever the number of its destinations, and one per result that was not written."""
     objects = {one.sop_instance_uid: one for _, made in written.results for one in made}
     for result in objects.values():
         facts = EventDetail(job_id=job.job_id, kind=result.kind, sop_instance_uid=result.sop_instance_uid)

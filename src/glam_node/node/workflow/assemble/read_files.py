@@ -1,4 +1,4 @@
-"""Studies made from files, as if their images had been received."""
+"""Studies created from files, as if their images had been received."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

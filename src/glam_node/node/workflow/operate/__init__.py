@@ -1,1 +1,1 @@
-"""Operation: requests of people, and the upkeep of the node (retention, recovery, backup)."""
+"""Operation: operators' requests, and the upkeep of the node (retention, recovery, backup)."""

@@ -1,4 +1,4 @@
-"""Requests of people to send results again."""
+"""Operators' requests to send results again."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass

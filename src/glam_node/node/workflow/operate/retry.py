@@ -1,4 +1,4 @@
-"""Requests of people to retry failed studies."""
+"""Operators' requests to retry failed studies."""
 
 from dataclasses import dataclass
 from datetime import datetime

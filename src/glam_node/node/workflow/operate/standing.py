@@ -1,4 +1,4 @@
-"""Requests of people to hold a study, to set it aside, or to release it."""
+"""Operators' requests to hold a study, to set it aside, or to release it."""
 
 import structlog
 from sqlalchemy.orm import Session

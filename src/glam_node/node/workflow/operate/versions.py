@@ -1,4 +1,4 @@
-"""Requests of people to take the newer versions of a study's images, or to keep the first ones."""
+"""Operators' requests to take the newer versions of a study's images, or to keep the first ones."""
 
 from collections.abc import Sequence
 

@@ -34,13 +34,13 @@ class Froc:
     clusters: tuple[str, ...]
     """The cluster of each row."""
     false: Values
-    """1 in rows of regions on normal images."""
+    """1 in the rows of regions on normal images."""
     hit: Values
-    """1 in rows of lesions that a region hits; the row's score is that of the best such region."""
+    """1 in the row of a lesion that a region hits; its score is that of the best such region."""
     lesion: Values
-    """1 in rows of lesions, hit or not."""
+    """1 in the rows of lesions, hit or not."""
     normal: Values
-    """1 in rows of normal images."""
+    """1 in the rows of normal images."""
     starts: NDArray[np.intp]
     """First row of each group of equal scores."""
 
@@ -102,4 +102,4 @@ def froc(normal: Clustered, with_lesions: Clustered) -> Froc | None:
 
 
 _Row = tuple[str, float, bool, bool, bool, bool]
-"""Cluster, score, and whether the row is a false region, a lesion hit, a lesion, a normal image."""
+"""Cluster, score, and whether the row is a false region, a hit lesion, a lesion, a normal image."""
