@@ -1,37 +1,37 @@
-# Two commands: `make demo` runs the main job, `make test` passes the tests. Both set everything up first.
+# Two main commands: `make demo` runs the main job, `make test` runs the tests. Both set everything up first.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Pinned so that pip takes the same wheel everywhere; `make TORCH=torch==2.14.1 demo` for another.
+# Pinned so that pip installs the same wheel everywhere; `make TORCH=torch==2.14.1 demo` uses another version.
 TORCH ?= torch==2.13.0
-# Where a machine without a GPU finds torch's build for CPUs, if pip's own index has only the large one with CUDA.
+# Index with torch's CPU builds, for machines without a GPU whose own index has only the large build with CUDA.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 export PYTHON TORCH TORCH_INDEX
 PYTEST_ARGS ?=
-# What `make install` installs, and where.
+# Directory and extras of `make install`.
 PREFIX ?= /opt/glam-node
 EXTRAS ?= fast,postgresql
-# Tests start hundreds of processes: each would compile our sources anew where this is set.
+# Tests start hundreds of processes, each of which would compile our sources again if this were set.
 unexport PYTHONDONTWRITEBYTECODE
-# The folders with the longest tests first, so that no process is left with them alone at the end.
+# Folders with the longest tests come first, so that the last process does not run them alone at the end.
 TESTS ?= tests/torture tests/system tests/integration tests/unit tests/rules
-# Many tests wait for a server or a process: one more than there are cores.
+# Many tests wait for a server or a process, so one more test runs than there are cores.
 TESTS_AT_ONCE ?= $(shell expr $$(nproc) + 1)
 
 .PHONY: help demo test test-fast lint docs benchmark torture install fresh clean
 
 help:
-	@echo "make demo       set up and run the main job: a phantom exam goes in, DICOM SEG and SR come back"
-	@echo "make test       set up, third-party peers included, and run all checks and tests"
-	@echo "make test-fast  the checks and the unit tests, in a minute or so"
-	@echo "make lint       the checks alone: ruff, codespell, mypy, import-linter"
-	@echo "make docs       the documents as pages, in build/site"
-	@echo "make benchmark  ratios against named peers"
-	@echo "make torture    kills, outages and locks at full length: nothing is lost, nothing comes twice"
-	@echo "make install    as root: install for systemd, into $(PREFIX)"
+	@echo "make demo       set up and run the main job: analyse a phantom exam and send DICOM SEG and SR back"
+	@echo "make test       set up everything, including third-party peers, and run all checks and tests"
+	@echo "make test-fast  run the checks and the unit tests in about a minute"
+	@echo "make lint       run only the checks: ruff, codespell, mypy, import-linter"
+	@echo "make docs       build the documents as web pages in build/site"
+	@echo "make benchmark  compare speed and memory with named peers"
+	@echo "make torture    run the kill, outage and lock tests at full length"
+	@echo "make install    as root: install for systemd in $(PREFIX)"
 	@echo "make fresh      as root: run the demo, the systemd units and the container image on bare Debian machines (debootstrap)"
-	@echo "make clean      remove the virtual environment and what the demo wrote"
+	@echo "make clean      remove the virtual environment and the files of the demo"
 
 demo: $(VENV)/.runtime
 	@$(BIN)/glam-node demo
@@ -43,9 +43,9 @@ test: lint
 	@echo "== tests, $(TESTS_AT_ONCE) at a time"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not benchmark and not alone" \
 		-n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder $(TESTS) $(PYTEST_ARGS)
-	@echo "== tests that hold a node to a time, with the machine to themselves"
+	@echo "== tests with time limits, run alone on the machine"
 	@$(BIN)/python -m pytest -m "alone and not benchmark" $(PYTEST_ARGS)
-	@echo "== checks and tests passed; lines that begin with NOT RUN, if any, name what was left out."
+	@echo "== checks and tests passed; lines that begin with NOT RUN, if any, name the tests that were left out."
 	@echo "   Next: make demo, or README.md to connect a PACS."
 
 test-fast: lint

@@ -3,9 +3,9 @@
 #
 # Each machine is a root file system of Debian (bookworm and trixie, unless others are named) or Ubuntu (noble, ...) made by
 # debootstrap. A new user and root each run `make demo` on a clean copy of this checkout, in a path with a space: before Python is
-# there, before venv is there, then twice, the second time without a network.
-# --test runs `make test`, too, which takes half an hour; PYTEST_ARGS chooses some of the tests.
-# The roots stay in ROOTS (/var/tmp/glam-node-roots) with --keep, which saves debootstrap and pip their downloads next time.
+# installed, before venv is installed, then twice, the second time without a network.
+# --test also runs `make test`, which takes half an hour; PYTEST_ARGS selects some of the tests.
+# With --keep the roots stay in ROOTS (/var/tmp/glam-node-roots), so that debootstrap and pip need no downloads next time.
 set -euo pipefail
 source "$(dirname "$0")/root.sh"
 
@@ -26,7 +26,7 @@ done
 [ ${#people[@]} -gt 0 ] || people=(user root)
 [ ${#releases[@]} -gt 0 ] || releases=(bookworm trixie)
 
-# expect WORDS COMMAND...: the command fails, and what it says has these words.
+# expect WORDS COMMAND...: check that the command fails with a message that contains these words.
 expect() {
     local words=$1 said
     shift
@@ -35,7 +35,7 @@ expect() {
     echo "   says: $(grep -m 1 -F "$words" <<<"$said")"
 }
 
-# step WORDS COMMAND...: run a step, and show its last lines where it fails.
+# step WORDS COMMAND...: run a step, and show its last lines if it fails.
 step() {
     local words=$1 began=$SECONDS
     shift
@@ -69,7 +69,7 @@ for release in "${releases[@]}"; do
     if [ ! -e "$root/usr/bin/make" ]; then
         install_packages "$root" make
         copy_checkout "$root/tmp/glam-node"
-        echo "== $release: before Python and venv are there"
+        echo "== $release: before Python and venv are installed"
         expect "sudo apt-get install python3 python3-venv" inside "$root" root /tmp/glam-node make demo
         install_packages "$root" python3
         expect "sudo apt-get install python3-venv" inside "$root" root /tmp/glam-node make demo

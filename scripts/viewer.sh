@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fetches the viewers that the tests look through: OHIF as its makers ship it, built, and the packages with which dwv and
-# cornerstone3D read segmentations. Without npm or network the script says so in one line; the tests that need a viewer
-# are then left out and named at the end of the run, which in CI is a failure.
+# Fetch the viewers that the tests use: OHIF's published build, and the packages with which dwv and cornerstone3D read
+# segmentations. Without npm or a network, print one line; the tests that need a viewer are then skipped and named at the end
+# of the run, which in CI is a failure.
 set -euo pipefail
 
 ohif=3.13.2
@@ -15,10 +15,10 @@ readers=(
 fetch_ohif() {
     local target=build/viewer/ohif
     [ -f "$target/dist/index.html" ] && return
-    echo "== fetching OHIF $ohif (a viewer of the tests, 50 MB)"
+    echo "== fetching OHIF $ohif (a viewer for the tests, 50 MB)"
     mkdir -p "$target"
     if ! (cd "$target" && npm pack --silent "@ohif/app@$ohif" >/dev/null); then
-        echo "npm could not fetch @ohif/app@$ohif; the tests that look through OHIF are left out." >&2
+        echo "npm could not fetch @ohif/app@$ohif; the tests with OHIF are left out." >&2
         return
     fi
     local archive="$target/ohif-app-$ohif.tgz"

@@ -117,7 +117,7 @@ def test_setup_states_size_and_remedy_before_a_large_download(venv: Path, indexe
     assert done.returncode == 0, done.stderr
     stated, _, rest = done.stdout.partition("== installing torch")
     assert rest
-    for words in ("NVIDIA GPUs: some 3 GB to download, 5 GB", "make TORCH_INDEX=", "make TORCH="):
+    for words in ("NVIDIA GPUs: about 3 GB to download, 5 GB", "make TORCH_INDEX=", "make TORCH="):
         assert words in stated
     assert "nvidia_cublas-1.0" in installed(venv)
 
