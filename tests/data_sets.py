@@ -20,7 +20,7 @@ def mammogram(sop_instance_uid: str, pixel_bytes: int = 0, **values: object) -> 
     if pixel_bytes:
         given |= {"BitsAllocated": 16, "PixelData": bytes(pixel_bytes)}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # wrong values are what some tests want
+        warnings.simplefilter("ignore")  # some tests need wrong values
         for keyword, value in given.items():
             setattr(dataset, keyword, value)
     return dataset

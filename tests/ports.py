@@ -5,7 +5,7 @@ import random
 import socket
 from collections.abc import Iterator
 
-# Below those that Linux gives to outgoing connections, one of which may take a port before its server does.
+# Below the ports of outgoing connections on Linux, since a connection could take a port before its server does.
 PORTS = range(10_000, 32_000)
 
 

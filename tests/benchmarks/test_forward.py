@@ -1,13 +1,12 @@
-"""How fast a full-size view goes through the network by each route: ratios against the plain one, in one run.
+"""Speed of a full-size view through the network on each route: ratios to the plain implementation, in one run.
 
-The local network has 96 % of the arithmetic, 697.9 of 729.9 GFLOP, and is asked about positive views alone. All
-routes take turns, so that other load falls on all of them; `BENCHMARK_THREADS=1` steadies the ratios on a busy
-machine.
+The local network needs 96 % of the arithmetic (697.9 of 729.9 GFLOP) and runs only on positive views. All routes take
+turns, so that other load affects all of them; `BENCHMARK_THREADS=1` makes the ratios steadier on a busy machine.
 
-Asserted: every route gives the plain one's values, and none is slower than the plain one; a view without findings
-takes less than one with findings. How many times as fast depends on the processor: 2.0 to 3.0 with AMX, 1.6 without,
-3.0 by ncnn with AVX-512, 12 for negative views and 9 for the mix of a screening day were assertions, of which those
-of ncnn and bfloat16 failed on a processor with AVX-512 and without AMX. They are figures of the report now.
+Asserted: every route gives the values of the plain implementation and is not slower; a view without findings takes less
+time than one with findings. The ratios depend on the processor, so the report shows them. Limits that were asserted
+earlier: 2.0 to 3.0 with AMX, 1.6 without, 3.0 by ncnn with AVX-512, 12 for negative views and 9 for the mix of a
+screening day. Those of ncnn and bfloat16 failed on a processor with AVX-512 and without AMX.
 """
 
 import os
@@ -32,7 +31,7 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
 ROUNDS = 5
 GLOBAL_GFLOP, LOCAL_GFLOP = 32.0, 697.9
 SCREENING_NEGATIVES = 0.95
-# bfloat16 only where the processor multiplies its matrices: elsewhere "fast" is exact.
+# "fast" uses bfloat16 only where the processor multiplies such matrices; elsewhere it is exact.
 ROUTES = {
     "torch": Route(Runtime.TORCH),
     "openvino": Route(Runtime.OPENVINO),
@@ -45,7 +44,7 @@ ROUTES = {
     if processor_multiplies_bfloat16()
     else {}
 )
-# Promised of the maps, against the plain implementation
+# Promised tolerance of the maps, compared with the plain implementation
 SCORE_ERROR = 2e-6
 LOCAL_ERROR = {torch.float32: 1e-4, torch.bfloat16: 2.5e-2}
 

@@ -1,8 +1,8 @@
 """Response times of the console and of monitoring with 100,000 recorded studies.
 
-Asserted: no answer takes as long as reading the row of every study from the same database, and all metrics together
-take less than two such reads. Milliseconds depend on the machine: 100 for an answer and 200 for the metrics were
-asserted, and are figures of the report now.
+Asserted: no response takes as long as reading the row of every study from the same database, and all metrics together
+take less than two such reads. Milliseconds depend on the machine, so the report shows them; 100 for a response and 200
+for the metrics were asserted earlier.
 """
 
 import time
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
 
 STUDIES = 100_000
 AT_ONCE = 5_000
-# Of the time that reading all rows of studies takes; metrics ask a dozen questions.
+# Share of the time that reading all rows of studies takes; metrics need a dozen queries.
 LARGEST_SHARE, LARGEST_SHARE_OF_METRICS = 1.0, 2.0
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 ATTRIBUTES = asdict(image_attributes())
@@ -137,7 +137,7 @@ def node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             with built.sessions.begin() as session:
                 fill(session, range(first, first + AT_ONCE))
         if server is not None:
-            execute(server, "VACUUM ANALYZE")  # as the server's autovacuum has, before ten weeks are over
+            execute(server, "VACUUM ANALYZE")  # as autovacuum does within ten weeks
         yield built
         built.sessions.kw["bind"].dispose()
 

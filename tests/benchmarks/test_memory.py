@@ -1,8 +1,8 @@
 """Peak memory of each route, measured in a separate process; it does not grow with the number of studies.
 
-Asserted: by torch a worker's networks take less than those written plainly, and memory is flat over many studies.
-That the former is at most 0.8 of the latter was asserted; the share depends on torch's kernels for the processor and
-on the threads.
+Asserted: a worker's networks take less memory on torch than in the plain implementation, and memory is constant over
+many studies. A share of at most 0.8 was asserted earlier; it depends on the number of threads and on torch's kernels
+for the processor.
 """
 
 import json
@@ -17,13 +17,13 @@ from tests.benchmarks.conftest import Record
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(1800)]
 
-# In KiB of resident set; torch gives freed blocks back late, so some are kept.
+# KiB of resident memory; torch returns freed blocks late, so some remain.
 LARGEST_GROWTH = 64 * 1024
 EXACT = [("torch", "torch", "float32"), ("openvino", "torch", "float32"), ("openvino", "ncnn", "float32")]
 NARROW = [(runtime, runtime, "bfloat16") for runtime in ("torch", "openvino")]
 STUDIES = int(os.environ.get("BENCHMARK_STUDIES", "200"))
 
-# Of this process alone: what getrusage tells begins with the parent's.
+# The peak of this process alone: that of getrusage starts with the parent's.
 PEAK = """
 from pathlib import Path
 (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
@@ -95,7 +95,7 @@ def test_the_peak_of_each_route(figure: Record) -> None:
     plain = kibibytes(PLAIN)
     figure("written plainly", "MB", plain / 1024)
     large = {}
-    # Where bfloat16 is emulated no route takes it.
+    # No route uses bfloat16 where it is emulated.
     for route in EXACT + (NARROW if processor_multiplies_bfloat16() else []):
         peak = kibibytes(ROUTE, *route)
         figure(f"{', local network by '.join(route[:2])} in {route[2]}", "MB", peak / 1024)

@@ -1,7 +1,7 @@
 """The pictures of a study: drawn on the first visit to its page, and read from the cache on later visits.
 
-Asserted: at later visits none is drawn, so they are faster. Ten times as fast was asserted; 52 times was measured,
-and how many times depends on the processor: it is a figure of the report now.
+Asserted: later visits draw no pictures and are faster. A ratio of 10 was asserted earlier and 52 was measured; it
+depends on the processor, so the report shows it.
 """
 
 import time

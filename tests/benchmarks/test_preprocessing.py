@@ -1,8 +1,8 @@
 """Speed of preprocessing a stored view: ratio to the published method implemented plainly, in one run.
 
-Asserted: it is faster than that, and with the guard a view costs less than its forward pass by torch. Figures of the
-report now, since they depend on the processor: ten times as fast, and a tenth of a forward pass, which AMX makes
-shorter.
+Asserted: preprocessing is faster than the plain method, and with the guard it takes less time than the forward pass by
+torch. The ratios depend on the processor, so the report shows them. Limits that were asserted earlier: ten times as
+fast, and a tenth of a forward pass, which AMX makes shorter.
 """
 
 import time

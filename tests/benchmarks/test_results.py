@@ -1,9 +1,9 @@
 """Cost of writing the results of a study: time compared with the forward passes, memory compared with a view.
 
-Asserted: all ten kinds of results take less than the forward passes by torch, at most three times the memory of a
-view, and less than highdicom used plainly. A share of 0.15 of the forward passes was asserted, and is a figure of the
-report now: 0.11 to 0.14 were measured on one processor and 0.30 on another, whose networks are faster and whose
-single core is not.
+Asserted: all ten kinds of results take less time than the forward passes by torch, at most three times the memory of a
+view, and less time than plain use of highdicom. A share of 0.15 of the forward passes was asserted earlier; the report
+shows it, since it depends on the processor: 0.11 to 0.14 on one, and 0.30 on another with faster networks but a similar
+single core.
 """
 
 import json
@@ -43,7 +43,7 @@ ROWS, COLUMNS = 3328, 2560
 VIEW_KIB = 2 * ROWS * COLUMNS / 1024
 LARGEST_MEMORY = 3.0
 
-# A process of its own, whose peak of memory is the writers'; the small study pays for imports and caches.
+# A separate process, whose peak memory is that of the writers; the small study loads imports and caches first.
 WRITE = """
 import json, shutil, sys, time
 from collections import Counter

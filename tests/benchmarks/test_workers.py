@@ -1,8 +1,9 @@
 """Throughput by number of worker processes, and the load of a device that one worker waits for.
 
-Asserted: more workers do more, and reading ahead does not make a worker slower. The shares depend on the cores that
-are free while the device is waited for (busy for 1.0 of the time on two quiet cores, 0.55 on two busy ones): 0.7 of
-four workers' ideal and a device busy for 0.9 of the time were assertions, and are figures of the report now.
+Asserted: more workers analyse more studies, and reading ahead does not make a worker slower. The shares depend on the
+cores that are free while a worker waits for the device (the device is busy for 1.0 of the time with two idle cores,
+0.55 with two busy ones), so the report shows them. Limits that were asserted earlier: 0.7 of the ideal of four workers,
+and a device that is busy for 0.9 of the time.
 """
 
 import time
@@ -67,7 +68,7 @@ def spent_by(
         with directory.running(*["worker"] * workers, **chosen) as running:
             wait_until(lambda: how_many(JobState.RUNNING) >= workers)
             hold.unlink()
-            # The first of each process is slower: what it needs is loaded and looked up by then.
+            # The first study of each process is slower, since it includes loading.
             wait_until(lambda: how_many(JobState.SUCCEEDED) >= workers)
             before, started = cpu_seconds(running), time.perf_counter()
             wait_until(lambda: how_many(JobState.SUCCEEDED) == STUDIES + workers, seconds=120)

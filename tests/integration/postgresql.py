@@ -16,7 +16,7 @@ import psycopg
 from tests.certificates import Signed
 from tests.waiting import wait_for_answer
 
-# What a test database may lose in a power cut is of no interest.
+# A test database may lose data in a power cut.
 DURABLE = ("fsync=off", "full_page_writes=off", "listen_addresses=", "max_connections=50")
 """Options with which commits survive a crash of the server, but not of the machine."""
 FAST = (*DURABLE, "synchronous_commit=off")

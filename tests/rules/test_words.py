@@ -17,7 +17,7 @@ _STAND_INS = """
 anybody anything as by everybody everything for if in nobody nothing of on so somebody something such that these this
 those to what whatever when where wherever which who whoever whom whose why with without
 """
-# Words that start a noun phrase or a clause, and so no sentence in the imperative.
+# Words that start a noun phrase or a clause, and so cannot start an imperative sentence.
 _NO_VERBS = """
 a about above after all already also always an and another any are at because been before below beneath beside between
 both but can each either else every exactly false few first from has her here his how i into is it its last less

@@ -12,7 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 DIGITAL_MAMMOGRAPHY_FOR_PRESENTATION = "1.2.840.10008.5.1.4.1.1.1.2"
 VIEW_CODES = {"CC": ("399162004", "cranio-caudal"), "MLO": ("399368009", "medio-lateral oblique")}
-# The stored views of the right breast face left, as a modality hangs them.
+# The stored views of the right breast point left, as modalities store them.
 PATIENT_ORIENTATION = {"L-CC": ["A", "R"], "R-CC": ["P", "L"], "L-MLO": ["A", "FR"], "R-MLO": ["P", "FL"]}
 
 

@@ -44,10 +44,10 @@ class Orthanc:
             "DicomCheckCalledAet": True,
             "DicomAlwaysAllowStore": True,
             "DicomAlwaysAllowFind": True,
-            # Label maps are younger than Debian's Orthanc.
+            # Debian's Orthanc is older than label maps.
             "UnknownSopClassAccepted": True,
             "Plugins": [str(plugin) for plugin in self.plugins],
-            # The viewer reads what hangs where from the data sets themselves.
+            # The viewer reads the hanging of images from the data sets.
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "StudiesMetadata": "Full", "SeriesMetadata": "Full"},
             "StableAge": 1,
             "DicomModalities": {},

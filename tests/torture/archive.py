@@ -15,7 +15,7 @@ Contents = Mapping[str, Mapping[str, int]]
 def contents(archive: Orthanc) -> Contents:
     """Return the number of instances of each modality by Study Instance UID."""
     every_series = archive.get("/series?expand")
-    # Asked for second: every series that was seen has its study here.
+    # Studies are requested second, so that they include the study of every series.
     studies = {entry["ID"]: str(entry["MainDicomTags"]["StudyInstanceUID"]) for entry in archive.get("/studies?expand")}
     counted: dict[str, Counter[str]] = defaultdict(Counter)
     for series in every_series:

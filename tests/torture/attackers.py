@@ -54,7 +54,7 @@ def attack(port: int, captures: Sequence[Conversation], seeds: range, patience_s
 def _play(port: int, said: Conversation, rng: random.Random, patience_s: float) -> tuple[bool, bytes]:
     """Play a case; return whether the node closed the connection in time, and its answers."""
     answers = bytearray()
-    # Another address for every case: the node bounds what one of them may have open.
+    # Each case has another address, since the node limits the connections of one address.
     source = f"127.0.{rng.randrange(1, 250)}.{rng.randrange(1, 250)}"
     with socket.create_connection(("127.0.0.1", port), timeout=patience_s, source_address=(source, 0)) as connection:
         deadline = time.monotonic() + patience_s
@@ -71,7 +71,7 @@ def _play(port: int, said: Conversation, rng: random.Random, patience_s: float) 
                 connection.settimeout(max(deadline - time.monotonic(), 0.001))
         except TimeoutError:
             return False, bytes(answers)
-        except OSError:  # reset: it is closed
+        except OSError:  # a reset also closes the connection
             pass
     return True, bytes(answers)
 

@@ -13,7 +13,7 @@ from glam_node.node.worker.queue import CeleryQueue
 
 def ring_unfinished(node: Node, redis_url: str, *, times: int) -> int:
     """Announce every unfinished job this number of times, running ones too; return the number of unfinished jobs."""
-    with reading(node.sessions)() as session:  # whoever is frozen may hold the database's lock
+    with reading(node.sessions)() as session:  # a frozen process may hold the database's lock
         unfinished = list(session.scalars(select(JobRow.job_id).where(JobRow.state.in_(jobs.UNFINISHED))))
     queue = CeleryQueue(create_app(redis_url))
     for job_id in unfinished * times:

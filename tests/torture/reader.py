@@ -29,7 +29,7 @@ def main(originals: Path, last_seed: Path, first: int, count: int) -> dict[str, 
         signal.alarm(LONGEST_CASE_S)
         try:
             outcomes[_read(case)] += 1
-        except Exception as error:  # whatever it is, it should not be
+        except Exception as error:  # every other error is unexpected
             unexpected.append(f"seed {seed}: {type(error).__name__}: {error}")
         finally:
             signal.alarm(0)

@@ -12,7 +12,7 @@ from tests.system.node_process import dcmtk
 from tests.torture.ledger import Ledger, Sent, write_exam
 
 TITLES = ("-aet", MODALITY, "-aec", "GLAMNODE")
-# A sender that waits for ever would hide a node that never answers.
+# A sender that waits forever would hide a node that never answers.
 PATIENCE = ("-to", "5", "-ta", "20", "-td", "60")
 _ANSWER = re.compile(r"I: Received (?:Store|C-STORE) Response \((.*)\)")
 

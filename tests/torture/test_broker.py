@@ -27,7 +27,7 @@ def test_a_broker_that_forgets_everything_again_and_again_loses_no_study(tmp_pat
 
 
 def test_workers_that_hear_of_every_job_at_the_same_moment_run_it_once(tmp_path: Path) -> None:
-    # Nobody dies here: a worker that gets no turn for seconds has not lost its job.
+    # No process dies here: a worker that gets no CPU time for seconds has not lost its job.
     patient = {"GLAM_NODE__INFERENCE__LEASE_TIME": "60"}
     name = "every message several times, three workers"
     with torture(name, tmp_path, workers=3, modalities=3, environment=patient) as rig:

@@ -38,7 +38,7 @@ def test_a_clock_that_jumps_again_and_again_loses_nothing_and_holds_nothing_up(t
     environment = {
         "GLAM_NODE_TEST_CLOCK": str(clock),
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent / "clock"), *([product] if product else [])]),
-        # A study that is not here as a whole is not whole because a clock jumped.
+        # A jump of the clock does not make an incomplete study complete.
         "GLAM_NODE__ASSEMBLY__QUIET_TIME": "1000000",
         "GLAM_NODE__ASSEMBLY__MAXIMUM_AGE": "1000000",
     }

@@ -30,7 +30,7 @@ PARTS = 10
 IN_FLIGHT = 8
 PROCESSES = ("receiver", "dispatcher", "worker", "sender")
 RECEIVER_PROCESSES = 2
-# From the second tenth on, when everything was used once; a short run has not reached its level by then.
+# Compared from the second tenth on, when all code has run once; a short run has not reached its level by then.
 LARGEST_GROWTH_KIB = 16_384 if is_full_length() else 65_536
 LARGEST_LATENCY_RATIO = 1.5 if is_full_length() else 5.0
 

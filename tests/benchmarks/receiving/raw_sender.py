@@ -144,7 +144,7 @@ def pdu(connection: socket.socket) -> tuple[int, bytes]:
     """Return type and body of the next PDU; the peer never sends two before it is read."""
     data = connection.recv(65_536)
     while data and (len(data) < 6 or len(data) < 6 + int.from_bytes(data[2:6], "big")):
-        # A peer that writes its answer in pieces, as storescp does, would else wait 40 ms for an acknowledgement.
+        # A peer that writes its answer in pieces, as storescp does, would otherwise wait 40 ms for an ACK.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         data += connection.recv(65_536)
     if not data:

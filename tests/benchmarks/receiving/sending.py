@@ -101,7 +101,7 @@ def waiting(server: Server, count: int) -> Iterator[None]:
         yield
 
 
-# dcmsend proposes what its files need, a PACS often all that it has.
+# dcmsend proposes only the SOP classes of its files, while a PACS often proposes all that it supports.
 WIDE = tuple(f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("1.2", "1.2.1", "7", "66.4", "88.33", "88.50"))
 
 

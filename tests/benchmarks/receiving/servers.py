@@ -48,7 +48,7 @@ def ours(directory: Path, **chosen: str) -> Iterator[Server]:
     """Run the node's receiver as `glam-node serve` starts it, with these [node] settings."""
     node = write_node(directory)
     chosen = {f"GLAM_NODE__NODE__{name.upper()}": value for name, value in chosen.items()}
-    # As after its first start: whoever makes or upgrades the database loads what does that.
+    # The database exists, as after a first start: creating or upgrading it loads more modules.
     node.build().sessions.kw["bind"].dispose()
     with node.running("receiver", GLAM_NODE__LOG__LEVEL="warning", **chosen) as (child,):
         yield Server(int(child.word or 0), child.pid)
@@ -118,7 +118,7 @@ def _ticks(pid: int) -> list[int]:
 def _kilobytes(path: Path, *names: str) -> int:
     try:
         lines = [line.split() for line in path.read_text().splitlines()]
-    except (ProcessLookupError, FileNotFoundError):  # storescp's are gone by now
+    except (ProcessLookupError, FileNotFoundError):  # the children of storescp have exited
         return 0
     return sum(int(words[1]) for words in lines if words[0].rstrip(":") in names)
 

@@ -307,7 +307,7 @@ CASES = [
 def test_a_node_without_a_mistake_is_ok(plot: Plot) -> None:
     lines = examined(plot, plot.sound())
     wrong = {name: line for name, line in lines.items() if line["verdict"] != "ok" and name not in MEASURED}
-    demonstration = wrong.pop("model")  # the package that ships is one, which doctor says of every node
+    demonstration = wrong.pop("model")  # the shipped package is a demonstration, and `doctor` always reports that
     assert (demonstration["verdict"], wrong) == ("warn", {})
     assert "inference.demonstration_on_patients" in demonstration["remedy"]
     assert all(lines[name]["verdict"] != "FAIL" for name in MEASURED)

@@ -156,7 +156,7 @@ def test_a_golden_file_is_recomputed_and_what_was_not_is_named(tmp_path: Path) -
     golden = write_golden(
         tmp_path / "golden.npz",
         prep_cases=[TINY | {"input_sha256": black, "outcome": "crop_failed"}],
-        # Of each digest, as many digits as are given
+        # Compare only the given digits of each digest.
         tensor_sha256=dict.fromkeys(expected_tensors(), ""),
     )
     told = glam_node("research", "golden", golden).stdout

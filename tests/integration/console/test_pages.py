@@ -120,7 +120,7 @@ def test_the_list_can_start_with_the_oldest_study(page: Page) -> None:
 def test_the_list_is_sorted_by_the_column_whose_head_is_clicked(page: Page) -> None:
     def states() -> list[str]:
         shown = page.locator("td[data-label=State] .state:first-child").all_inner_texts()
-        return [state if state.isupper() else "REPORTED" for state in shown]  # others say what was delivered of them
+        return [state if state.isupper() else "REPORTED" for state in shown]  # others show their delivery instead
 
     page.goto("/")
     before = states()

@@ -251,7 +251,7 @@ def plan_of(sessions: SessionFactory, wanted: StudyFilter, sort_key: SortKey = S
 @pytest.mark.parametrize("wanted", [StudyFilter("2.1"), StudyFilter(accession_number="A"), *SEVERAL])
 def test_a_search_reads_one_index_in_the_order_of_the_list(sessions: SessionFactory, wanted: StudyFilter) -> None:
     plan, on_sqlite = plan_of(sessions, wanted)
-    # By its statistics PostgreSQL may prefer the index of a rule.
+    # PostgreSQL may prefer the index of a rule because of its statistics.
     assert "ix_studies_searched" in plan or ("ix_studies_rule" in plan and not on_sqlite)
     assert "TEMP B-TREE" not in plan
     assert "->  Sort" not in plan

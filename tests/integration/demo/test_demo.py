@@ -119,7 +119,7 @@ def test_demo_can_be_repeated_with_other_files(demo: tuple[Path, str], tmp_path:
 def test_no_process_outlives_the_demo(number: signal.Signals, tmp_path: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GLAM_NODE")}
     command = [sys.executable, "-m", "glam_node", "demo", "--fast", "--out", str(tmp_path / "demo")]
-    # Tests that a shell has started in its background inherit that SIGINT is ignored.
+    # If a shell runs the tests in the background, they inherit that SIGINT is ignored.
     with_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(
         command, env=clean, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=with_ctrl_c
@@ -127,7 +127,7 @@ def test_no_process_outlives_the_demo(number: signal.Signals, tmp_path: Path) ->
     wait_until_node_works(tmp_path / "demo" / "node.log")
     process.send_signal(number)
     assert process.wait(30) != 0
-    # A process that was just importing hears of it afterwards.
+    # A process that is importing modules handles the signal afterwards.
     wait_until(lambda: processes_of(tmp_path) == [], STOP_S, told=lambda: processes_of(tmp_path))
 
 

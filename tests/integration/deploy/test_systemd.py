@@ -12,7 +12,7 @@ from tests.command_line import glam_node
 from tests.peers import PEERS
 
 UNITS = sorted((Path(__file__).resolve().parents[3] / "deploy" / "systemd").glob("*.service"))
-# Of 100; 96 is what a unit without any hardening has.
+# Of 100; a unit without any hardening has 96.
 HIGHEST_EXPOSURE = 25
 DROP_IN = UNITS[0].with_name("port-below-1024.conf")
 
@@ -68,7 +68,7 @@ def test_the_drop_in_for_port_104_exposes_little_more(tmp_path: Path) -> None:
 
 def test_a_node_that_may_not_have_port_104_names_the_drop_in(tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("glam-node")
-    # Root without the capability, as the unit without the drop-in; other users have none.
+    # Run as root without the capability, like the unit without the drop-in; other users have no capabilities.
     without = ["setpriv", "--bounding-set=-net_bind_service"] if os.geteuid() == 0 else []
     settings = f'[node]\nhost = "127.0.0.1"\nport = 104\n[storage]\nroot = "{tmp_path}"\n'
     (tmp_path / "node.toml").write_text(settings)

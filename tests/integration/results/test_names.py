@@ -24,7 +24,7 @@ ALPHABETS = {
     "UTF-8": ("ISO_IR 192", "Wang^XiaoDong=王^小東", "乳房攝影 – Überweisung"),
     "Latin": ("ISO_IR 100", "Äneas^Rüdiger", "Mammographie à gauche"),
 }
-# DCMTK as Debian builds it cannot convert "ISO 2022 IR 87", in whatever file.
+# Debian's build of DCMTK cannot convert "ISO 2022 IR 87" in any file.
 KNOWN_TO_DCMTK = [alphabet for alphabet in ALPHABETS if not alphabet.startswith("Japanese")]
 MODALITIES = ("SEG", "SR", "PR", "OT", "KO")
 

@@ -18,7 +18,7 @@ _OF_FOUND = {
     kinds.PRESENTATION_STATE,
     kinds.KEY_OBJECT_SELECTION,
 }
-# Without findings nothing depends on the size any more but the picture and the maps.
+# Without findings, only the picture and the maps depend on the size.
 CASES = [*((name, True) for name in VENDORS), ("GE large", False), ("Hologic, 16 bits", False)]
 
 

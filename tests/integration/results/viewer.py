@@ -22,7 +22,7 @@ from tests.peers import PEERS
 from tests.system.orthanc import Orthanc
 
 WIDTH, HEIGHT = 1400, 900
-# Where OHIF's only viewport is, within its frame
+# Position of OHIF's only viewport within its frame
 VIEWPORT = np.s_[53:892, 290:1358]
 # Red and green overlays by hue (OpenCV's 0 to 180) and saturation; the image is grey.
 _HUES = {"malignant": ((0, 12), (168, 180)), "benign": ((40, 85),)}

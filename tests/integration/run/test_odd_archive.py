@@ -49,7 +49,7 @@ def test_an_archive_that_aborts_on_segmentations_gets_the_report_and_the_rest_on
     archive.abort_on = frozenset({SEG})
     send(served.port, small_exam(51))
     wait_until(lambda: results(archive) == {SR: 1})
-    # One attempt each, and another one because the archive then accepted the report.
+    # One attempt each, and a second one after the archive accepted the report.
     wait_until(lambda: [one["attempt"] for one in deliveries(node) if one["failure"]] == [2] * 4)
     assert all("ended the association" in one["failure"] for one in deliveries(node) if one["kind"] == "SEG")
     archive.abort_on = frozenset()

@@ -42,7 +42,7 @@ def test_the_processes_of_a_killed_receiver_do_not_stay_zombies(tmp_path: Path) 
                 assert not [one for one in serve.children() if one.status() == psutil.STATUS_ZOMBIE]
         finally:
             process.terminate()
-    # The exit codes of its own children are still its own.
+    # It still gets the exit codes of its own children.
     log_text = (tmp_path / "log").read_text()
     assert log_text.count("exit_code=-9") == 2
     assert process.returncode == 0

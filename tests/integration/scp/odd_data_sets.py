@@ -113,7 +113,7 @@ ODD = {
     "a sequence of defined length with its delimitation": Encoded(
         parts(last=element(0x0040A730, b"SQ", ITEM + SEQUENCE_END))
     ),
-    # Behind the end
+    # Data after the end
     "zeros behind the pixel data": image(tail=bytes(100)),
     "garbage behind the pixel data": image(tail=b"\xab\xcd" * 33),
     "an element behind the pixel data": image(tail=element(0xFFFCFFFC, b"OB", bytes(20))),
@@ -179,7 +179,7 @@ ODD = {
         encode(_WITH_PATIENT, IMPLICIT_LITTLE) + ITEM_END, MG, IMPLICIT_LITTLE
     ),
     "big endian": Encoded(encode(_WITH_PATIENT, EXPLICIT_BIG), MG, EXPLICIT_BIG),
-    # What is missing or wrong
+    # Missing or wrong elements
     "an empty study UID": Encoded(parts(study=uid(0x0020000D, ""))),
     "no study UID": Encoded(parts(study=b"")),
     "no series UID": Encoded(parts(series=b"")),

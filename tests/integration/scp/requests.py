@@ -99,7 +99,7 @@ ODD = {
     "a user identity of an unknown kind": _with(item(0x58, struct.pack(">BBH", 9, 1, 4) + b"user\0\0")),
     "an extended negotiation": _with(item(0x56, struct.pack(">H", len(MG)) + MG + b"\2\0\3\0\1\0")),
     "a common extended negotiation": _with(item(0x57, struct.pack(">H", len(MG)) + MG + struct.pack(">HH", 0, 0))),
-    # One odd context beside a good one
+    # One odd context in addition to the good one
     "an abstract syntax with a byte A0H": request(proposed(3, MG + b"\xa0", EXPLICIT), GOOD),
     "an abstract syntax of 80 characters": request(proposed(3, b"1." + b"2" * 78, EXPLICIT), GOOD),
     "an abstract syntax with a leading zero": request(proposed(3, b"1.02.3", EXPLICIT), GOOD),

@@ -46,7 +46,7 @@ KEPT_BY_STORESCP_ALONE = {
     "a study UID with letters",
     "a study UID of 80 characters",
     "an instance UID with letters",
-    # Cut: a complete copy that is sent later would be the second one of its UID
+    # Truncated: a complete copy sent later would be a second version under the same UID
     "cut in a header",
     "cut in a sequence",
 }

@@ -166,7 +166,7 @@ def test_the_job_of_a_killed_worker_is_done_by_another(road: Road, tmp_path: Pat
     assert set(road.starts().values()) == {2}
     assert (told.name, told.process_id) == (held.lease_owner, doomed.pid)
     assert told.resident_bytes > 50_000_000
-    # The other ended in order; this one's successor, or a day, takes it off the record.
+    # The other worker stopped properly; the entry of this one is removed by its successor or after a day.
     assert [one.name for one in road.known_workers()] == [told.name]
 
 
@@ -255,7 +255,7 @@ def test_a_worker_takes_one_study_ahead_and_keeps_the_leases_of_both(road: Road,
     with two_in_progress(road, hold):
         with road.workers():
             wait_until(lambda: road.states() == {JobState.RUNNING: 2, JobState.SUCCEEDED: 1})
-            # More than a lease lasts
+            # Longer than a lease
             time.sleep(4)
             assert road.states() == {JobState.RUNNING: 2, JobState.SUCCEEDED: 1}
         hold.unlink()

@@ -27,7 +27,7 @@ def terminal() -> Iterator[list[str]]:
     told: list[str] = []
 
     def read() -> None:
-        # Reading fails when nobody has the other end any more.
+        # Reading fails when the other end is closed.
         with suppress(OSError):
             while piece := os.read(keyboard, 65536):
                 told.append(piece.decode(errors="replace"))

@@ -61,7 +61,7 @@ def without(*keywords: str) -> Change:
     return change
 
 
-# (a change to the image, another change after which the image is read alike)
+# (a change to the image, another change with the same result)
 EMPTY: dict[str, tuple[Change, Change]] = {
     "empty VOI LUT Function": (raw(VOILUTFunction=b""), without()),
     "blank VOI LUT Function": (raw(VOILUTFunction=b"  "), without()),

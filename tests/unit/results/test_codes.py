@@ -15,7 +15,7 @@ STANDARD = {
     for entries in concepts.values()
     for value, (meaning, _) in entries.items()
 }
-# For these pydicom has SNOMED's own name, or a space of no width; PS3.16 prints the name that is used here.
+# For these, pydicom has SNOMED's own name or a zero-width space; the name used here is that of PS3.16.
 PRINTED_OTHERWISE = {"76752008", "373098007", "399162004", "51440002", "73056007", "80248007", "111034"}
 
 

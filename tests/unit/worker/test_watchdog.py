@@ -64,8 +64,8 @@ def test_a_working_worker_is_not_deaf() -> None:
 
 
 def test_a_worker_that_was_frozen_at_work_is_not_deaf(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Each look at the clock is a minute after the last, as for a process that was stopped between two of its lines.
+    # Each reading of the clock is a minute after the last one, as in a process that is stopped between two lines.
     minutes = itertools.count(0, 60)
     monkeypatch.setattr(time, "monotonic", lambda: next(minutes))
-    # The event waits by a clock of its own.
+    # The event uses another clock for waiting.
     assert not is_barked_at_while_it_works(Broker(1), PATIENCE_S)

@@ -17,7 +17,7 @@ from tests.unit.workflow.workbench import LEASE_S, Archive, Killed, Workbench
 
 BEFORE, AFTER = False, True
 
-# module, function, at which of its calls, before or after it did its work
+# Module, function, number of the call, and whether to kill before or after the call
 IN_THE_WORKER: list[tuple[Any, str, int, bool]] = [
     (run_job, "segment_study", 1, BEFORE),
     (run_job, "write_durably", 1, BEFORE),

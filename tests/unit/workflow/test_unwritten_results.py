@@ -135,7 +135,7 @@ def test_a_full_disk_or_lack_of_memory_delays_the_whole_job(
         job = bench.submitted(exam[1])
         try:
             bench.run(job)
-        except Exception:  # memory: the worker ends
+        except Exception:  # lack of memory, which ends the worker
             assert isinstance(error, MemoryError)
     assert (bench.job().state, bench.deliveries()) == (JobState.PENDING, [])
     bench.clock.turn(60)

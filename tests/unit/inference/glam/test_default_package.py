@@ -13,7 +13,7 @@ from glam_node.inference.phantom import DEFAULT_LESIONS, Lesions, make_exam
 from glam_node.inference.reading import read_mammogram
 from glam_node.research.evaluation.measure.overlap import dice
 
-# Neither trained nor tuned on
+# A seed that was used neither for training nor for tuning
 SEED = 77
 LEAST_DICE = 0.5
 

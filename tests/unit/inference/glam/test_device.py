@@ -28,7 +28,7 @@ def as_before() -> Iterator[None]:
 
 @pytest.mark.parametrize("asked", ["none", "tf32"])
 def test_full_precision_is_exact_inside_and_restores_settings_afterwards(asked: str) -> None:
-    # What TORCH_ALLOW_TF32_CUBLAS_OVERRIDE or a library in the same process may have asked for
+    # Settings that TORCH_ALLOW_TF32_CUBLAS_OVERRIDE or a library in the same process may have made
     BACKENDS.fp32_precision = asked
     BACKENDS.cuda.matmul.fp32_precision = asked
     before = state()

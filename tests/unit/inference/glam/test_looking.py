@@ -183,7 +183,7 @@ def test_two_threads_take_turns_on_the_device_and_count_their_own_seconds(
     assert same(results[1], expected[:4])
     assert all(spent["preprocess"] > 0 for spent in seconds.values())
     assert seconds[0] != seconds[1]
-    assert predictor.last_stage_seconds == {}  # of this thread, which has segmented nothing
+    assert predictor.last_stage_seconds == {}  # for this thread, which has not called `segment`
 
 
 @pytest.mark.cuda
@@ -198,7 +198,7 @@ def test_a_gpu_says_what_the_cpu_says(
         assert image.benign_score == pytest.approx(other.benign_score, abs=1e-5)
         assert image.saliency is not None
         assert other.saliency is not None
-        # Of 255 steps
+        # In steps of 1/255
         apart = np.abs(image.saliency.values.astype(int) - other.saliency.values.astype(int)).max()
         assert apart <= (1 if precision is Precision.EXACT else 8)
 
@@ -216,7 +216,7 @@ def test_windows_come_from_pinned_memory_and_arrive_whole() -> None:
 def test_a_gpu_whose_memory_is_taken_halves_its_batches(package: ModelPackage, expected: list[ImageFindings]) -> None:
     predictor = GlamPredictor.from_package(package, "cuda", ALWAYS)
     free, total = torch.cuda.mem_get_info()
-    # Room for two windows of 22.6 MB, not for four
+    # Room for two windows of 22.6 MB, but not for four
     room = torch.cuda.memory_reserved() + 60 * 2**20
     torch.cuda.set_per_process_memory_fraction(room / total)
     try:

@@ -62,7 +62,7 @@ def test_scores_are_those_of_the_plain_network(along: Along, route: Route, state
 def test_local_saliency_is_that_of_the_plain_network(
     along: Along, route: Route, tolerance: float, state: StateDict
 ) -> None:
-    # Processors without bfloat16 emulate it, slowly.
+    # Processors without bfloat16 emulate it slowly.
     sides = (2, 1, 96, 64) if route in EXACT else (1, 1, 64, 48)
     patches = torch.randn(*sides, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
