@@ -212,7 +212,7 @@ def test_the_option_version_prints_the_version() -> None:
     ],
     ids=" ".join,
 )
-def test_wrong_use_is_a_message_and_exit_code_2(arguments: list[str], words: str) -> None:
+def test_wrong_use_leads_to_a_message_and_exit_code_2(arguments: list[str], words: str) -> None:
     result = glam_node(*arguments, expect=2)
     assert words in plain(result.stderr)
     assert "Traceback" not in result.output

@@ -74,7 +74,9 @@ def test_compare_measures_all_packages_on_the_same_images(package: Path, tmp_pat
         (["--data", "phantoms:0:8", "--compare", "/nowhere"], "does not exist"),
     ],
 )
-def test_wrong_use_is_a_message_and_exit_code_2(package: Path, tmp_path: Path, options: list[str], words: str) -> None:
+def test_wrong_use_leads_to_a_message_and_exit_code_2(
+    package: Path, tmp_path: Path, options: list[str], words: str
+) -> None:
     result = glam_node("research", "evaluate", "--package", str(package), "--out", str(tmp_path), *options, expect=2)
     assert words in " ".join(result.stderr.split())
 
@@ -87,9 +89,7 @@ def test_wrong_use_is_a_message_and_exit_code_2(package: Path, tmp_path: Path, o
         ("folder:/nowhere", "labels.csv cannot be read"),
     ],
 )
-def test_data_that_cannot_be_used_are_a_message_and_exit_code_1(
-    package: Path, tmp_path: Path, data: str, words: str
-) -> None:
+def test_unusable_data_lead_to_a_message_and_exit_code_1(package: Path, tmp_path: Path, data: str, words: str) -> None:
     given = ("--package", str(package), "--data", data, "--out", str(tmp_path))
     assert words in glam_node("research", "evaluate", *given, "--bootstrap", "0", expect=1).stderr
 

@@ -50,7 +50,7 @@ def test_init_asks_for_options_that_are_not_given(tmp_path: Path) -> None:
     assert settings.archives["archive"].host == "archive.example"
 
 
-def test_a_bad_answer_is_refused_with_its_reason_and_asked_for_again(tmp_path: Path) -> None:
+def test_a_bad_answer_is_refused_with_its_reason_and_the_question_is_repeated(tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     answers = [
         "SEVENTEEN LETTERS",
@@ -71,7 +71,7 @@ def test_a_bad_answer_is_refused_with_its_reason_and_asked_for_again(tmp_path: P
     assert (settings.node.ae_title, settings.node.port, settings.peers["pacs"].hosts) == ("GLAM", 104, ("10.0.0.1",))
 
 
-def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "node.toml"
     path.write_text("mine")
     assert "exists." in glam_node("init", path, *options(), expect=2).stderr

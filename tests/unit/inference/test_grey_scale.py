@@ -147,7 +147,7 @@ def test_an_empty_element_is_read_from_a_file_like_an_absent_one() -> None:
     ],
     ids=["function", "width", "infinite", "slope", "too few entries", "not used", "short descriptor"],
 )
-def test_reader_and_writer_both_refuse_a_senseless_grey_scale(change: Change) -> None:
+def test_reader_and_writer_both_refuse_an_invalid_grey_scale(change: Change) -> None:
     dataset = changed(change)
     try:
         presented_values(dataset, np.zeros((2, 2), dtype=np.uint16))

@@ -61,7 +61,7 @@ def test_an_implausible_image_is_refused_with_the_reason(
         check_image(image(spacing, shape, bits_stored=bits_stored), SILENT)
 
 
-def test_a_missing_pixel_spacing_is_remarked() -> None:
+def test_a_missing_pixel_spacing_gets_a_remark() -> None:
     (remark,) = check_image(image(None), SILENT)
     assert "its scale was not checked" in remark
 
@@ -71,7 +71,7 @@ def test_a_pixel_spacing_within_the_card_is_plausible() -> None:
     assert check_image(image((0.3, 0.3), (776, 600)), card) == ()
 
 
-def test_a_pixel_spacing_outside_the_training_range_is_remarked() -> None:
+def test_a_pixel_spacing_outside_the_training_range_gets_a_remark() -> None:
     (remark,) = check_image(image((0.1, 0.1), (2294, 1914)), ModelCard(pixel_spacing_mm=(0.06, 0.08)))
     assert remark == "The pixel spacing is 0.1 x 0.1 mm, the model was trained with 0.06 to 0.08 mm."
 
@@ -80,7 +80,7 @@ def test_a_pixel_spacing_outside_the_training_range_is_remarked() -> None:
     ("manufacturer", "remarks"),
     [("HOLOGIC, Inc.", 0), ("Hologic", 0), ("", 0), ("GE MEDICAL SYSTEMS", 1)],
 )
-def test_a_vendor_outside_the_training_data_is_remarked(manufacturer: str, remarks: int) -> None:
+def test_a_vendor_outside_the_training_data_gets_a_remark(manufacturer: str, remarks: int) -> None:
     told = check_image(image((0.07, 0.07), manufacturer=manufacturer), ModelCard(vendors=("HOLOGIC, Inc.", "Lorad")))
     assert len(told) == remarks
 
@@ -95,7 +95,7 @@ def test_a_breast_on_one_side_of_the_image_gives_no_remark() -> None:
     assert check_breast(tissue(), breast) == ()
 
 
-def test_a_breast_that_reaches_both_sides_is_remarked() -> None:
+def test_a_breast_that_reaches_both_sides_gets_a_remark() -> None:
     breast = np.zeros((400, 300), dtype=np.bool_)
     breast[:, :200], breast[100:300] = True, True
     (remark,) = check_breast(tissue(), breast)

@@ -144,7 +144,7 @@ def test_a_class_for_processing_that_claims_presentation_is_a_contradiction() ->
     assert "FOR PROCESSING" in describe_view(dataset).contradiction
 
 
-def test_agreeing_elements_are_no_contradiction() -> None:
+def test_agreeing_elements_are_not_a_contradiction() -> None:
     dataset = header()
     dataset.Laterality, dataset.ViewPosition = "R", "CC"
     assert describe_view(dataset).contradiction == ""

@@ -41,7 +41,7 @@ def test_another_seed_gives_another_study_and_other_pixels() -> None:
     assert first.dataset.PixelData != second.dataset.PixelData
 
 
-def test_images_that_differ_have_uids_that_differ() -> None:
+def test_different_images_have_different_uids() -> None:
     exams = [
         small_exam(1),
         make_exam(1, rows=64, columns=48),

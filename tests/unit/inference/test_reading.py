@@ -202,12 +202,12 @@ def test_black_specks_within_the_breast_are_not_background() -> None:
     ("changes", "remark"),
     [({"PartialView": "YES"}, "partial view"), ({"BurnedInAnnotation": "YES"}, "burned-in annotation")],
 )
-def test_facts_that_matter_to_a_reader_are_remarked(changes: dict[str, object], remark: str) -> None:
+def test_facts_that_matter_to_a_reader_get_a_remark(changes: dict[str, object], remark: str) -> None:
     (told,) = read_mammogram(mammogram(**changes)).remarks
     assert remark in told
 
 
-def test_a_background_that_was_made_black_is_remarked() -> None:
+def test_a_blackened_background_gets_a_remark() -> None:
     (told,) = read_mammogram(with_pixels(disc(700, 3000))).remarks
     assert "values up to 700 were made black" in told
 

@@ -19,7 +19,7 @@ def test_a_view_without_score_is_left_out_of_the_mean() -> None:
     assert breast_scores([view(L, 0.25), view(L, None)], FindingKind.MALIGNANT) == {L: 0.25}
 
 
-def test_a_breast_without_any_score_has_none() -> None:
+def test_a_breast_without_scored_views_has_no_score() -> None:
     assert breast_scores([view(L, None)], FindingKind.MALIGNANT) == {}
 
 

@@ -38,5 +38,5 @@ def test_a_code_is_from_the_standard_or_private(code: Code) -> None:
     assert code.value in PRINTED_OTHERWISE or meaning.lower() == code.meaning.lower()
 
 
-def test_the_classes_have_measurement_names_of_their_own() -> None:
+def test_each_class_has_its_own_measurement_name() -> None:
     assert len({code.value for code in codes.CERTAINTY.values()}) == 2

@@ -136,13 +136,13 @@ def test_composites_of_mirrored_images_are_the_same() -> None:
     assert pairs[0] == pairs[1] != []
 
 
-def test_findings_at_another_depth_are_no_composite(exam: Analysed) -> None:
+def test_findings_at_another_depth_form_no_composite(exam: Analysed) -> None:
     mlo = exam.image("L MLO")
     deep = replace(mlo, findings=(finding([[1]], origin=(60, 95)), finding([[1]], FindingKind.BENIGN, (60, 95))))
     assert composites(cad_report(exam.with_images(deep))) == []
 
 
-def test_findings_of_two_classes_are_no_composite(exam: Analysed) -> None:
+def test_findings_of_two_classes_form_no_composite(exam: Analysed) -> None:
     cc, mlo = exam.image("L CC"), exam.image("L MLO")
     benign, malignant = (replace(cc.findings[0], kind=kind) for kind in FindingKind)
     changed = exam.with_images(replace(cc, findings=(benign,)), replace(mlo, findings=(malignant,)))

@@ -197,5 +197,5 @@ def test_a_report_with_other_evidence_is_another_report(exam: Analysed) -> None:
     assert exam.report_beside([]).SOPInstanceUID != exam.report().SOPInstanceUID
 
 
-def test_both_classes_have_a_name_of_their_own() -> None:
+def test_each_class_has_its_own_name() -> None:
     assert set(codes.CERTAINTY) == set(FindingKind)

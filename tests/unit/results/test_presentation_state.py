@@ -119,7 +119,7 @@ def lut(values: Any, first: int = 0) -> Dataset:
     return table
 
 
-def test_the_first_window_of_the_image_is_the_state_s(exam: Analysed) -> None:
+def test_the_presentation_state_has_the_first_window_of_the_image(exam: Analysed) -> None:
     windowed = analysed_exam().with_source_elements(
         WindowCenter=[2000, 900], WindowWidth=[3000, 100], VOILUTFunction="SIGMOID"
     )
@@ -127,7 +127,7 @@ def test_the_first_window_of_the_image_is_the_state_s(exam: Analysed) -> None:
     assert (voi.WindowCenter, voi.WindowWidth, voi.VOILUTFunction) == (2000, 3000, "SIGMOID")
 
 
-def test_an_image_without_window_gets_none() -> None:
+def test_no_window_is_added_for_an_image_without_one() -> None:
     plain = analysed_exam().with_source_elements(WindowCenter=None, WindowWidth=None, VOILUTSequence=None)
     assert "SoftcopyVOILUTSequence" not in presentation_states(plain)[0]
 

@@ -200,7 +200,7 @@ def test_texts_of_the_site_outside_ascii_use_utf_8() -> None:
     assert character_set(source(SpecificCharacterSet="ISO_IR 100"), "Klinik Żory") == "ISO_IR 192"
 
 
-def test_removed_identity_comes_with_its_method_in_words_or_codes() -> None:
+def test_the_method_of_a_removed_identity_is_stated_in_words_or_codes() -> None:
     code = Dataset()
     code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "113100", "DCM", "Basic Profile"
     coded = source(PatientIdentityRemoved="YES", DeidentificationMethodCodeSequence=[code])
@@ -211,7 +211,7 @@ def test_removed_identity_comes_with_its_method_in_words_or_codes() -> None:
     assert (report.PatientIdentityRemoved, report.DeidentificationMethod) == ("YES", "Not stated by the source image")
 
 
-def test_descriptions_tell_the_series_of_one_view_apart() -> None:
+def test_descriptions_distinguish_the_series_of_one_view() -> None:
     exam = analysed_exam(129, 97)
     types = (BINARY, FRACTIONAL, LABELMAP)
     written = [one for segmentation_type in types for one in exam.segmentations(segmentation_type=segmentation_type)]

@@ -37,6 +37,6 @@ def test_the_embedded_broker_of_any_storage_root_is_reached_by_its_url(tmp_path:
     assert broker_url(Settings(broker_url=broker.url)) == broker.url
 
 
-def test_a_broker_that_is_down_is_told_of_in_whole_sentences() -> None:
+def test_the_message_about_an_unreachable_broker_has_whole_sentences() -> None:
     with pytest.raises(TransientError, match=r"refused\. Check broker_url\.$"):
         facts("redis://127.0.0.1:1/0")

@@ -124,12 +124,12 @@ def test_an_event_has_one_message(trail: Trail) -> None:
     assert trail.report(seconds=10) == []
 
 
-def test_a_clock_that_went_back_holds_no_message_up(trail: Trail) -> None:
+def test_a_clock_that_was_set_back_delays_no_message(trail: Trail) -> None:
     trail.take("1.2.3.1")
     assert len(trail.report(seconds=-3600)) == 1
 
 
-def test_a_known_instance_is_a_transfer_that_created_nothing(trail: Trail) -> None:
+def test_a_known_instance_leads_to_a_transfer_message_without_creation(trail: Trail) -> None:
     trail.take("1.2.3.1")
     trail.report(seconds=10)
     trail.take("1.2.3.1")
@@ -195,7 +195,7 @@ def test_a_removed_destination_is_named_in_its_message(trail: Trail, exam: list[
     assert b'UserID="former"' in message.message
 
 
-def test_a_study_that_is_retired_is_a_study_deleted(trail: Trail, exam: list[Dataset]) -> None:
+def test_a_retired_study_leads_to_a_study_deleted_message(trail: Trail, exam: list[Dataset]) -> None:
     trail.bench.run(trail.bench.submitted(*exam))
     trail.bench.deliver(Archive())
     trail.report(seconds=86_400)
@@ -253,7 +253,7 @@ def test_refused_instances_of_one_caller_are_one_message_with_their_number(trail
     assert patient(messages[0]) == "unknown"
 
 
-def test_a_hostile_sender_makes_one_message_a_minute_whatever_it_sends(trail: Trail) -> None:
+def test_a_hostile_sender_leads_to_one_message_a_minute(trail: Trail) -> None:
     refusals, made, minutes = Refusals(trail.writer), list[AuditMessage](), 5
     for number in range(minutes * 300):
         odd: EventDetail = {**REFUSED, "sop_class_uid": MG, "sop_instance_uid": f"1.{number}"}

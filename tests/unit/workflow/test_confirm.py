@@ -62,7 +62,7 @@ def test_an_archive_that_has_more_is_asked_again_and_the_study_waits(bench: Work
     assert pacs.asked == [STUDY_UID] * 2
 
 
-def test_an_archive_that_is_away_holds_up_nothing(bench: Workbench) -> None:
+def test_an_unreachable_archive_delays_nothing(bench: Workbench) -> None:
     bench.record(*four_views())
     (closed,) = rounds(bench, Pacs(None), [10])
     assert closed.rule == "settle_time"

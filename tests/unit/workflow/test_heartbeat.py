@@ -18,7 +18,7 @@ def test_the_heartbeat_lasts_as_long_as_the_work() -> None:
     assert len(beats) == count
 
 
-def test_a_beat_that_fails_is_not_the_last() -> None:
+def test_the_heartbeat_continues_after_a_failed_beat() -> None:
     beats = threading.Semaphore(0)
 
     def fail() -> None:

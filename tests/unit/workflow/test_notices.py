@@ -89,7 +89,7 @@ def retry(bench: Workbench) -> RetryReport:
         return retry_study(session, bench.order(), bench.context)
 
 
-def test_a_failed_job_is_retried_and_the_notice_is_still_of_the_past(told: Workbench, exam: list[Dataset]) -> None:
+def test_a_notice_of_a_failure_is_not_written_once_the_job_is_retried(told: Workbench, exam: list[Dataset]) -> None:
     fail_for_good(told, exam)
     notice, failed = told.jobs()
     assert retry(told).job_id == failed.job_id
@@ -99,7 +99,7 @@ def test_a_failed_job_is_retried_and_the_notice_is_still_of_the_past(told: Workb
     assert told.study().state is StudyState.REPORTED
 
 
-def test_a_late_image_makes_a_waiting_notice_void(told: Workbench, exam: list[Dataset]) -> None:
+def test_a_late_image_supersedes_a_waiting_notice(told: Workbench, exam: list[Dataset]) -> None:
     receive_and_judge(told, for_processing(exam)[:3])
     notice = told.job()
     analysis = told.submitted(exam[3])
@@ -108,7 +108,7 @@ def test_a_late_image_makes_a_waiting_notice_void(told: Workbench, exam: list[Da
     assert told.study().state is StudyState.REPORTED
 
 
-def test_the_same_judgement_again_sends_nothing_new(told: Workbench, exam: list[Dataset]) -> None:
+def test_a_repeated_decision_sends_nothing_new(told: Workbench, exam: list[Dataset]) -> None:
     archive = Archive()
     receive_and_judge(told, for_processing(exam)[:2])
     told.run(told.job())

@@ -38,7 +38,7 @@ def test_a_view_with_a_finding_has_a_segmentation_and_the_study_a_report(bench: 
     assert classes == [SEGMENTATION, SEGMENTATION, COMPREHENSIVE_3D_SR]
 
 
-def test_results_lie_with_their_study_under_their_uid(bench: Workbench, exam: list[Dataset]) -> None:
+def test_results_are_stored_with_their_study_under_their_uid(bench: Workbench, exam: list[Dataset]) -> None:
     reported(bench, exam[0])
     (uid,) = bench.results()
     path = bench.store.resolve(f"results/{exam[0].StudyInstanceUID}/{uid}.dcm")

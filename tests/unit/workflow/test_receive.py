@@ -216,7 +216,7 @@ def test_a_deflated_instance_is_understood_and_kept_as_it_came(receiving: Receiv
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
-def test_text_that_no_database_takes_is_made_storable(receiving: Receiving) -> None:
+def test_text_that_databases_refuse_is_made_storable(receiving: Receiving) -> None:
     instance = receiving.take(
         data_set(UID, StudyDescription="a\0b" * 5000, ImageType=["ORIGINAL", "PRI\0MARY"], PatientID="1\0")
     )

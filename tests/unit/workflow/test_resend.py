@@ -38,7 +38,7 @@ def test_resend_with_stored_sends_stored_results_to_the_named_destination(report
     assert set(other.received[:2]) == set(other.received[2:])
 
 
-def test_asking_twice_sends_once(reported: Workbench) -> None:
+def test_a_repeated_request_sends_results_only_once(reported: Workbench) -> None:
     archive = Archive()
     reported.deliver(archive)
     act(reported, "archive", stored=True)

@@ -103,7 +103,7 @@ def test_an_ineligible_study_is_removed_too(bench: Workbench, exam: list[Dataset
     assert (tidied(bench), files(bench)) == (1, [])
 
 
-def test_an_image_that_is_sent_again_after_retirement_is_kept_and_read_no_second_time(
+def test_an_image_that_is_sent_again_after_retirement_is_kept_and_not_analysed_again(
     done: Workbench, exam: list[Dataset]
 ) -> None:
     done.clock.turn(31 * DAY)

@@ -180,7 +180,7 @@ def test_a_job_is_failed_after_its_last_attempt(bench: Workbench, job: Inference
     assert bench.job().failure == "Input/output error"
 
 
-def test_a_full_disk_is_waited_for_as_long_as_it_takes(bench: Workbench, job: InferenceJob) -> None:
+def test_a_job_waits_for_a_full_disk_without_limit(bench: Workbench, job: InferenceJob) -> None:
     quick = bench.predictor
     failing(bench, OSError(28, "No space left on device"))
     for _ in range(20):
@@ -283,7 +283,7 @@ def test_a_job_that_kills_every_worker_is_set_aside(bench: Workbench, job: Infer
     assert bench.events()[-1] == "job_failed"
 
 
-def test_images_that_cannot_be_analysed_are_reported_so(bench: Workbench, job: InferenceJob) -> None:
+def test_images_that_cannot_be_analysed_are_reported_as_such(bench: Workbench, job: InferenceJob) -> None:
     for path in bench.store.root.glob("instances/*/*.dcm"):
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) - 1000])
@@ -292,7 +292,7 @@ def test_images_that_cannot_be_analysed_are_reported_so(bench: Workbench, job: I
     assert [result.sop_class_uid for result in bench.deliveries()] == ["1.2.840.10008.5.1.4.1.1.88.34"]
 
 
-def test_findings_made_before_are_used_again(bench: Workbench, job: InferenceJob) -> None:
+def test_stored_findings_are_used_again(bench: Workbench, job: InferenceJob) -> None:
     bench.run(job)
     again(bench, job)
     bench.predictor = watched = Watched(bench.predictor, lambda: None)

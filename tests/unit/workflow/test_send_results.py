@@ -79,7 +79,7 @@ def test_a_result_refused_for_good_is_abandoned_at_once_and_harms_no_other(repor
     assert report.state is DeliveryState.STORED
 
 
-def test_a_sender_that_fails_itself_does_not_try_for_ever(reported: Workbench) -> None:
+def test_a_failing_sender_does_not_retry_forever(reported: Workbench) -> None:
     def broken(_instance: OutgoingInstance) -> StoreOutcome:
         raise RuntimeError("PHANTOM^JANE")
 

@@ -81,7 +81,7 @@ def test_results_of_a_held_study_wait_until_it_is_released(bench: Workbench, exa
     assert bench.deliver(archive) == len(archive.received) == 2
 
 
-def test_results_of_a_held_study_are_no_backlog(bench: Workbench, exam: list[Dataset]) -> None:
+def test_results_of_a_held_study_do_not_count_as_backlog(bench: Workbench, exam: list[Dataset]) -> None:
     bench.run(bench.submitted(exam[1]))
     with bench.sessions() as session:
         assert backlog.pending_deliveries(session)

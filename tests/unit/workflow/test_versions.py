@@ -449,7 +449,7 @@ def test_results_that_come_back_under_another_patient_keep_no_late_view_from_bei
     assert patients(list(bench.results().values())) == {(exam[0].PatientID, str(exam[0].PatientName))}
 
 
-def test_images_of_two_people_make_no_result_by_any_way(bench: Workbench, exam: list[Dataset]) -> None:
+def test_images_of_two_people_never_lead_to_a_result(bench: Workbench, exam: list[Dataset]) -> None:
     """Prove that the writers compare the headers themselves, because the database does not know what they state."""
     bench.receive(*exam[:2], *changed(exam[2:], PatientBirthDate="19010101"))
     bench.clock.turn(ASSEMBLY.quiet_time_s)

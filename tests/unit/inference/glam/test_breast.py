@@ -39,7 +39,7 @@ IMAGES = {
 
 
 @pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES.keys())
-def test_masks_are_those_of_the_definition(image: NDArray[np.uint16]) -> None:
+def test_masks_follow_the_definition(image: NDArray[np.uint16]) -> None:
     located = locate_breast(image)
     solid = solid_breast(image)
     assert np.array_equal(located.solid, solid)
@@ -47,7 +47,7 @@ def test_masks_are_those_of_the_definition(image: NDArray[np.uint16]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_masks_of_random_shapes_are_those_of_the_definition(seed: int) -> None:
+def test_masks_of_random_shapes_follow_the_definition(seed: int) -> None:
     random = np.random.default_rng(seed)
     image = np.zeros((600, 520), dtype=np.uint16)
     for _ in range(4):

@@ -72,21 +72,21 @@ def test_a_package_names_the_checkpoint_it_came_from(joint: ModelPackage) -> Non
     assert joint.algorithm_version == f"model_joint {digest[:8]}"
 
 
-def test_a_package_of_a_published_checkpoint_is_proved_and_says_whose_it_is(joint: ModelPackage) -> None:
+def test_a_package_of_a_published_checkpoint_is_verified_and_names_its_origin(joint: ModelPackage) -> None:
     assert published_table(joint) == PUBLISHED_SCORES["model_joint"]
     assert "nyukat/GLAM" in joint.card.origin
     assert "non-commercial research" in joint.card.licence
     assert verify_package(joint.path).passed
 
 
-def test_the_other_published_checkpoint_has_scores_of_its_own(state: StateDict, tmp_path: Path) -> None:
+def test_the_other_published_checkpoint_has_its_own_scores(state: StateDict, tmp_path: Path) -> None:
     torch.save(state, tmp_path / "model_sep.ckpt")
     package = convert_checkpoint(tmp_path / "model_sep.ckpt", tmp_path / "package")
     assert published_table(package) == PUBLISHED_SCORES["model_sep"] != PUBLISHED_SCORES["model_joint"]
     shutil.rmtree(tmp_path)
 
 
-def test_a_checkpoint_of_another_name_is_taken_for_no_published_one(state: StateDict, tmp_path: Path) -> None:
+def test_a_checkpoint_with_another_name_does_not_count_as_published(state: StateDict, tmp_path: Path) -> None:
     torch.save(state, tmp_path / "mine.ckpt")
     package = convert_checkpoint(tmp_path / "mine.ckpt", tmp_path / "package")
     assert published_table(package) == ()
@@ -154,7 +154,7 @@ def test_any_other_file_is_refused(path: Path, content: bytes) -> None:
         read_checkpoint(path)
 
 
-def test_a_file_that_is_not_there_is_refused(path: Path) -> None:
+def test_a_missing_file_is_refused(path: Path) -> None:
     with pytest.raises(PackageMismatch, match="No such file"):
         read_checkpoint(path)
 

@@ -37,12 +37,12 @@ def test_the_solid_breast_is_the_opening_by_a_diamond_of_radius_100() -> None:
 
 
 @pytest.mark.parametrize("thickness", [1, 199, 200])
-def test_a_breast_under_201_pixels_across_is_no_breast(thickness: int) -> None:
+def test_a_breast_under_201_pixels_across_is_refused(thickness: int) -> None:
     with pytest.raises(UnsupportedMammogram, match="no breast"):
         solid_breast(image_with((100, 700, 0, thickness)))
 
 
-def test_a_breast_of_201_pixels_is_one() -> None:
+def test_a_breast_of_201_pixels_across_is_accepted() -> None:
     assert solid_breast(image_with((100, 700, 0, 201))).any()
 
 

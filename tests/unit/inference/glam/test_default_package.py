@@ -46,7 +46,7 @@ def test_both_lesions_of_an_exam_are_found_in_both_views_and_nothing_else(predic
         assert {finding.kind for finding in image.findings} == {kind}
 
 
-def test_findings_cover_the_lesions_core_and_all(predictor: GlamPredictor) -> None:
+def test_findings_cover_whole_lesions(predictor: GlamPredictor) -> None:
     exam = make_exam(SEED)
     for view, image in zip(exam, predictor.segment([read_mammogram(view.dataset) for view in exam]), strict=True):
         outlined = np.logical_or.reduce([finding.full_mask(image.shape) for finding in image.findings])

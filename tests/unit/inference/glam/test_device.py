@@ -39,7 +39,7 @@ def test_full_precision_is_exact_inside_and_restores_settings_afterwards(asked: 
     assert not torch.is_inference_mode_enabled()
 
 
-def test_an_error_inside_leaves_nothing_changed() -> None:
+def test_settings_are_restored_after_an_error() -> None:
     before = state()
     with pytest.raises(torch.OutOfMemoryError), full_precision():
         raise torch.OutOfMemoryError("CUDA out of memory.")

@@ -69,7 +69,7 @@ def test_an_image_that_the_guard_refuses_gets_no_score_and_harms_no_other(
     assert good.failure is None
 
 
-def test_tissue_outside_the_window_is_told_with_the_result(predictor: GlamPredictor) -> None:
+def test_a_result_has_a_remark_on_tissue_outside_the_window(predictor: GlamPredictor) -> None:
     tall = half_ellipse((4000, 600), 3900, 500)
     image = seen(predictor, replace(view_of(tall, view=ViewPosition.CC), imager_pixel_spacing=(0.07, 0.07)))
     assert any("of the breast lies outside the 2944 x 1920 pixels" in remark for remark in image.remarks)

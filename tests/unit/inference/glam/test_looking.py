@@ -83,7 +83,7 @@ def same(results: list[ImageFindings], expected: list[ImageFindings]) -> bool:
 @pytest.mark.parametrize(
     ("views", "shown"), [(4, [4, 1]), (3, [4, 2, 2, 1]), (2, [4, 2, 2, 1]), (1, [4, 2, 1, 1, 1, 1, 1])]
 )
-def test_batches_are_halved_until_they_fit_and_stay_so(
+def test_batches_are_halved_until_they_fit_and_stay_small(
     holding: Holding, expected: list[ImageFindings], views: int, shown: list[int]
 ) -> None:
     predictor, seen = holding(views)
@@ -128,14 +128,14 @@ def test_a_network_with_narrow_weights_continues_on_the_cpu_in_float32(
     assert np.abs(results[0].saliency.values.astype(int) - expected[0].saliency.values.astype(int)).max() <= 8
 
 
-def test_a_gpu_that_was_named_and_cannot_hold_one_view_is_unavailable(holding: Holding) -> None:
+def test_a_named_gpu_that_cannot_hold_one_view_is_unavailable(holding: Holding) -> None:
     predictor, shown = holding(0)
     with pytest.raises(DeviceUnavailable, match="cuda does not have enough free memory for one image"):
         predictor.segment(STUDY)
     assert shown == [4, 2, 1]
 
 
-def test_auto_alone_falls_back(package: ModelPackage) -> None:
+def test_only_auto_falls_back_to_the_cpu(package: ModelPackage) -> None:
     fall_back = {name: GlamPredictor.from_package(package, name)._looker.falls_back for name in ("auto", "cpu")}
     assert fall_back == {"auto": True, "cpu": False}
 
@@ -188,7 +188,7 @@ def test_two_threads_take_turns_on_the_device_and_count_their_own_seconds(
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("precision", Precision)
-def test_a_gpu_says_what_the_cpu_says(
+def test_a_gpu_gives_the_same_results_as_the_cpu(
     package: ModelPackage, expected: list[ImageFindings], precision: Precision
 ) -> None:
     predictor = GlamPredictor.from_package(package, "cuda", RunOptions(precision, segment=Segment.ALWAYS))

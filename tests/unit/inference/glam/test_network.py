@@ -74,7 +74,7 @@ def thin() -> Glam:
     return Glam(replace(PUBLISHED, local_channels=(4, 4, 4, 4))).eval().requires_grad_(False)
 
 
-def test_all_that_was_computed_comes_out_together(thin: Glam, windows: torch.Tensor) -> None:
+def test_the_network_returns_all_intermediate_results(thin: Glam, windows: torch.Tensor) -> None:
     output = thin(windows[:1], 2)
     assert tuple(output.patch_cells.shape) == (1, 2, 2)
     assert tuple(output.local_saliency.shape) == (1, 2, 2, 128, 128)

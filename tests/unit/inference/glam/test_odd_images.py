@@ -101,7 +101,7 @@ def with_background(pixels: Pixels) -> Pixels:
 
 
 @pytest.mark.parametrize("change", [with_labels, with_frame, with_background])
-def test_the_breast_is_found_where_it_is_without_labels_frame_or_offset(change: Change) -> None:
+def test_the_breast_is_located_without_labels_frame_or_offset(change: Change) -> None:
     plain, odd = seen(phantom()), seen(changed(change))
     assert odd.geometry.pad_top == plain.geometry.pad_top
     assert np.count_nonzero(odd.breast) == np.count_nonzero(plain.breast)

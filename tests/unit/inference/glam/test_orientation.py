@@ -39,7 +39,7 @@ def judge(
         (R, MLO, ("A", "HR"), Orientation(True, True)),
     ],
 )
-def test_the_header_tells_the_pose(
+def test_the_header_states_the_pose(
     laterality: Laterality, view: ViewPosition, header: Header, expected: Orientation
 ) -> None:
     pixels = posed(RIGHTWARDS, points_right=expected.points_right)
@@ -94,7 +94,7 @@ def test_a_view_of_one_breast_with_the_whole_header_of_the_other_is_refused() ->
         judge(RIGHTWARDS, R, CC, ("P", "L"))
 
 
-def test_a_doubtful_contradiction_is_remarked() -> None:
+def test_a_doubtful_contradiction_gets_a_remark() -> None:
     pixels = np.zeros((400, 400), dtype=np.uint16)
     pixels[50:350, 100:200], pixels[50:322, 200:300] = 5, 5
     orientation, (remark,) = judge(pixels, R, CC, ("P", "L"))
@@ -102,7 +102,7 @@ def test_a_doubtful_contradiction_is_remarked() -> None:
     assert "hints at the opposite" in remark
 
 
-def test_an_outline_that_does_not_tell_is_remarked() -> None:
+def test_an_unclear_outline_gets_a_remark() -> None:
     orientation, (remark,) = judge(UNTOLD, R, CC, None)
     assert not orientation.points_right
     assert "does not show whether that is true" in remark
@@ -137,6 +137,6 @@ def test_a_nipple_at_the_opposite_edge_changes_nothing() -> None:
     assert shown_side(half_ellipse((300, 240), 260, 241) > 0) == ShownSide(points_right=True, certain=True)
 
 
-def test_a_shape_without_sides_tells_nothing() -> None:
+def test_an_outline_without_clear_sides_shows_no_direction() -> None:
     assert shown_side(UNTOLD > 0) is None
     assert shown_side(np.zeros((5, 5), dtype=np.bool_)) is None

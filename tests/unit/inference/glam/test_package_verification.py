@@ -84,7 +84,7 @@ def test_a_network_that_computes_otherwise_is_out_of_tolerance(
     assert not ledger.quantities[quantity].within_tolerance
 
 
-def test_a_package_without_a_golden_case_proves_nothing(tmp_path: Path) -> None:
+def test_a_package_without_a_golden_case_is_not_verified(tmp_path: Path) -> None:
     report = verify_package(tiny_package(tmp_path).path)
     assert not report.passed
     assert report.not_computed[0].reason == "the package has no golden.npz"
@@ -108,7 +108,7 @@ def archive(**arrays: object) -> bytes:
     [b"", b"nothing", archive(a=1), archive(meta="[]"), archive(meta='{"format_version": 9}')],
     ids=["empty", "no archive", "no meta", "another meta", "another version"],
 )
-def test_a_file_that_is_no_golden_case_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_golden_case_is_refused(tmp_path: Path, content: bytes) -> None:
     package = tiny_package(tmp_path)
     (package.path / GOLDEN_FILE).write_bytes(content)
     with pytest.raises(PackageMismatch, match="not a golden case"):
@@ -159,18 +159,18 @@ def test_a_score_that_differs_in_the_last_printed_decimal_is_out_of_tolerance(
     assert not verify_package(package.path, images, table=printed).passed
 
 
-def test_an_image_that_is_not_there_is_named(package: ModelPackage, images: Path) -> None:
+def test_a_missing_image_is_named(package: ModelPackage, images: Path) -> None:
     report = verify_package(package.path, images, table=table_with(("0_L-MLO",), 0.5, 0.5))
     assert report.not_computed[0].name == "published scores of 0_L-MLO"
 
 
-def test_weights_that_nobody_published_have_no_published_scores(package: ModelPackage, images: Path) -> None:
+def test_unpublished_weights_have_no_published_scores(package: ModelPackage, images: Path) -> None:
     (left_out,) = verify_package(package.path, images).not_computed
     assert "was not imported from model_sep.ckpt" in left_out.reason
 
 
 @pytest.mark.parametrize("name", PUBLISHED_SCORES)
-def test_a_package_knows_which_published_checkpoint_it_was(package: ModelPackage, tmp_path: Path, name: str) -> None:
+def test_a_package_has_the_scores_of_its_published_checkpoint(package: ModelPackage, tmp_path: Path, name: str) -> None:
     imported = replace(package, path=tmp_path, parameters={"checkpoint": name})
     write_package(imported)
     assert published_table(read_package(tmp_path)) == PUBLISHED_SCORES[name]

@@ -27,7 +27,7 @@ def test_the_first_of_equal_squares_is_chosen() -> None:
     assert propose_patches(map_with((5, 80, 1.0), (140, 3, 1.0)), 1).tolist() == [[[5, 80]]]
 
 
-def test_both_classes_count_alike_whatever_their_range() -> None:
+def test_both_classes_count_equally_whatever_their_range() -> None:
     maps = map_with((10, 20, 1e-3))
     maps[:, 1] = 0.0
     maps[:, 1, 100:132, 70:102] = 0.9

@@ -10,7 +10,7 @@ def test_the_mean_is_over_the_largest_values_of_each_class() -> None:
     assert top_fraction_mean(maps, 0.2).tolist() == [[8.5, 18.5]]
 
 
-def test_662_values_of_the_usual_map_count() -> None:
+def test_the_score_of_the_usual_map_uses_662_values() -> None:
     maps = torch.zeros(1, 1, 184, 120)
     maps.view(-1)[:663] = 1.0
     assert top_fraction_mean(maps).item() == 1.0
@@ -18,5 +18,5 @@ def test_662_values_of_the_usual_map_count() -> None:
     torch.testing.assert_close(top_fraction_mean(maps), torch.tensor([[661 / 662]]))
 
 
-def test_one_value_counts_at_least() -> None:
+def test_the_mean_uses_at_least_one_value() -> None:
     assert top_fraction_mean(torch.tensor([[[[0.1, 0.7]]]]), 0.01).item() == torch.tensor(0.7).item()

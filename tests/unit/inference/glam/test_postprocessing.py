@@ -66,7 +66,7 @@ def test_the_global_map_does_not_count_inside_the_patch() -> None:
     assert findings(seen) == ()
 
 
-def test_each_source_has_a_threshold_of_its_own() -> None:
+def test_each_source_has_its_own_threshold() -> None:
     seen = saliency()
     seen.global_saliency[1] = 0.6
     local(seen)[...] = 0.7
@@ -121,7 +121,7 @@ def test_findings_end_where_the_breast_ends() -> None:
     assert finding.mask.shape == (16, 42)
 
 
-def test_saliency_that_no_pixel_of_the_image_fills_is_no_finding() -> None:
+def test_saliency_outside_the_image_is_not_a_finding() -> None:
     seen = saliency()
     seen.global_saliency[1, 120:150, 90:110] = 1.0
     assert findings(seen) == ()

@@ -90,7 +90,7 @@ def test_the_algorithm_names_everything_that_decides_what_a_finding_is(eager: Pr
     assert len(eager.algorithm.parameters) == 10
 
 
-def test_the_algorithm_says_what_it_fills(tmp_path: Path) -> None:
+def test_the_algorithm_states_the_size_of_filled_gaps(tmp_path: Path) -> None:
     package = tiny_package(tmp_path)
     filling = replace(package, shape={**package.shape, "local_closing": 32})
     parameters, others = (GlamPredictor.from_package(each, "cpu").algorithm.parameters for each in (filling, package))
@@ -143,7 +143,7 @@ def test_no_images_give_no_results(eager: GlamPredictor) -> None:
     assert eager.segment([]) == []
 
 
-def test_a_negative_image_has_scores_without_findings_and_is_not_looked_at_closely(
+def test_a_negative_image_has_scores_without_findings_and_skips_the_local_network(
     package: ModelPackage, found: ImageFindings
 ) -> None:
     predictor = GlamPredictor.from_package(replace(package, operating_points=NEVER), "cpu")
@@ -176,7 +176,7 @@ def test_the_device_is_unavailable_when_a_single_image_does_not_fit(hungry: Call
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "tpu", "gpu", "meta"])
-def test_a_device_that_is_not_there_is_named(package: ModelPackage, device: str) -> None:
+def test_a_missing_device_is_named(package: ModelPackage, device: str) -> None:
     with pytest.raises(DeviceUnavailable, match=device):
         GlamPredictor.from_package(package, device)
 
@@ -192,6 +192,6 @@ def test_seeded_weights_with_another_digest_are_refused(package: ModelPackage) -
 
 
 @pytest.mark.parametrize("value", [0, -1, "2", 1.0, True])
-def test_a_parameter_that_makes_no_sense_is_named(package: ModelPackage, value: object) -> None:
+def test_an_invalid_parameter_is_named(package: ModelPackage, value: object) -> None:
     with pytest.raises(PackageMismatch, match=r"parameters\.patches_per_image"):
         GlamPredictor.from_package(replace(package, parameters={"patches_per_image": value}), "cpu")

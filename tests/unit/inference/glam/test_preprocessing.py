@@ -44,7 +44,7 @@ def test_a_breast_where_it_should_be_gives_no_remark() -> None:
     assert prepare(view_of(breast())).remarks == ()
 
 
-def test_a_breast_away_from_its_edge_is_remarked() -> None:
+def test_a_breast_away_from_its_edge_gets_a_remark() -> None:
     away = np.pad(breast(), ((0, 0), (60, 0)))
     (remark,) = prepare(view_of(away, patient_orientation=("A", "R"))).remarks
     assert "begins 60 columns away" in remark
@@ -66,7 +66,7 @@ def test_remarks_of_reading_are_kept() -> None:
     assert prepare(read).remarks == ("The image has a frame.",)
 
 
-def test_tissue_outside_the_window_is_remarked_with_its_part() -> None:
+def test_tissue_outside_the_window_gets_a_remark_with_its_share() -> None:
     tall = np.zeros((4000, 500), dtype=np.uint16)
     tall[:, :400] = np.arange(1, 401)
     (remark,) = prepare(view_of(tall)).remarks

@@ -20,7 +20,7 @@ from tests.reference.preprocessing import crop_breast, window_of
 ROWS, COLUMNS = 1664, 1280
 
 
-def test_scores_and_saliency_are_those_of_the_plain_network(
+def test_scores_and_saliency_equal_those_of_the_plain_network(
     network: Glam, state: StateDict, windows: torch.Tensor
 ) -> None:
     overview = network.global_network(windows)
@@ -35,7 +35,9 @@ def test_the_patch_lies_where_the_plain_network_puts_it(network: Glam, state: St
     assert (16 * cells[:, 0]).tolist() == [list(most_salient(each)) for each in saliency]
 
 
-def test_local_saliency_is_that_of_the_plain_network(network: Glam, state: StateDict, windows: torch.Tensor) -> None:
+def test_local_saliency_equals_that_of_the_plain_network(
+    network: Glam, state: StateDict, windows: torch.Tensor
+) -> None:
     patches = windows[:, :, :128, :128]
     plain = look_locally(state, patches)
     torch.testing.assert_close(network.detection_network(patches), plain, rtol=0, atol=2e-5)

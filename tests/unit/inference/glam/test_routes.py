@@ -47,7 +47,7 @@ def along(state: StateDict) -> Along:
 
 
 @pytest.mark.parametrize("route", [*EXACT, *FAST], ids=str)
-def test_scores_are_those_of_the_plain_network(along: Along, route: Route, state: StateDict) -> None:
+def test_scores_equal_those_of_the_plain_network(along: Along, route: Route, state: StateDict) -> None:
     windows = torch.randn(2, 1, 192, 256, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         overview = along(route).global_network(windows)
@@ -59,7 +59,7 @@ def test_scores_are_those_of_the_plain_network(along: Along, route: Route, state
 @pytest.mark.parametrize(
     ("route", "tolerance"), [*((each, 2e-5) for each in EXACT), *((each, 2.5e-2) for each in FAST)]
 )
-def test_local_saliency_is_that_of_the_plain_network(
+def test_local_saliency_equals_that_of_the_plain_network(
     along: Along, route: Route, tolerance: float, state: StateDict
 ) -> None:
     # Processors without bfloat16 emulate it slowly.
@@ -72,7 +72,7 @@ def test_local_saliency_is_that_of_the_plain_network(
 
 
 @pytest.mark.parametrize("route", EXACT, ids=str)
-def test_a_reduced_network_takes_every_route(route: Route, tmp_path: Path) -> None:
+def test_a_reduced_network_works_on_every_route(route: Route, tmp_path: Path) -> None:
     package = tiny_package(tmp_path)
     window = torch.randn(1, 1, 2944, 1920, generator=torch.Generator().manual_seed(3))
     with torch.inference_mode():
@@ -130,7 +130,7 @@ def processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str]
         ("ncnn", "fast", [NCNN], AMX, Route(TORCH, NCNN)),
     ],
 )
-def test_the_fastest_route_is_taken_of_what_was_asked_for_and_is_there(
+def test_the_fastest_installed_route_of_those_requested_is_chosen(
     runtime: str,
     precision: str,
     there: list[Runtime],
@@ -159,14 +159,14 @@ def test_cpu_runtimes_are_refused_for_a_gpu(runtime: Runtime) -> None:
         choose_route(RunOptions(runtime=runtime), torch.device("cuda"))
 
 
-def test_a_route_says_what_computes_what() -> None:
+def test_a_route_states_the_runtime_of_each_network() -> None:
     assert str(Route(TORCH)) == "torch"
     assert str(Route(OPENVINO, NCNN)) == "openvino, local network by ncnn"
     assert str(Route(TORCH, TORCH, torch.bfloat16)) == "torch, local network in bfloat16"
     assert str(Route(OPENVINO, OPENVINO, torch.bfloat16)) == "openvino, local network in bfloat16"
 
 
-def test_narrow_numbers_are_told_with_the_algorithm() -> None:
+def test_the_algorithm_states_narrow_number_formats() -> None:
     assert Route(TORCH, TORCH, torch.bfloat16).parameters == (("local_precision", "bfloat16"),)
     assert Route(OPENVINO, NCNN).parameters == ()
 
@@ -188,7 +188,7 @@ except MemoryError as error:
 """
 
 
-def test_ncnn_says_that_memory_is_short() -> None:
+def test_ncnn_reports_a_lack_of_memory() -> None:
     told = subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY], capture_output=True, text=True, timeout=120)
     assert told.stdout == "ncnn does not have enough free memory for a patch.\n"
 

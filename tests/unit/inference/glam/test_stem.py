@@ -20,7 +20,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("sides", [(2944, 96), (1027, 65), (769, 64), (256, 63), (12, 20)], ids=str)
 @pytest.mark.parametrize("name", SHAPES)
-def test_bands_give_what_the_whole_gives(name: str, sides: tuple[int, int]) -> None:
+def test_bands_give_the_same_features_as_the_whole(name: str, sides: tuple[int, int]) -> None:
     torch.manual_seed(2)
     trunk = GlobalTrunk(SHAPES[name]).eval()
     windows = torch.randn(2, 1, *sides, generator=torch.Generator().manual_seed(1))

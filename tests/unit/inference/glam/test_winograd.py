@@ -36,7 +36,7 @@ def networks() -> tuple[Glam, Glam]:
 
 
 @pytest.mark.parametrize("sides", [(256, 256), (208, 80), (16, 16)], ids=str)
-def test_the_saliency_is_that_of_float64(networks: tuple[Glam, Glam], sides: tuple[int, int]) -> None:
+def test_the_saliency_equals_that_of_float64(networks: tuple[Glam, Glam], sides: tuple[int, int]) -> None:
     plain, winograd = networks
     assert isinstance(winograd.detection_network, WinogradLocalNetwork)
     patches = torch.randn(2, 1, *sides, generator=torch.Generator().manual_seed(5))
@@ -46,7 +46,7 @@ def test_the_saliency_is_that_of_float64(networks: tuple[Glam, Glam], sides: tup
     torch.testing.assert_close(got.double(), expected, rtol=0, atol=5e-6)
 
 
-def test_patches_do_not_see_each_other(networks: tuple[Glam, Glam]) -> None:
+def test_patches_are_independent_of_each_other(networks: tuple[Glam, Glam]) -> None:
     _, winograd = networks
     patches = torch.randn(3, 1, 64, 64, generator=torch.Generator().manual_seed(6))
     with torch.inference_mode():

@@ -145,7 +145,7 @@ def test_rows_without_images_are_left_out_of_an_incomplete_copy(tmp_path: Path, 
     assert len(open_cbis_ddsm(tmp_path, incomplete=True).views) == 1
 
 
-def test_a_folder_without_tables_says_which_are_wanted(tmp_path: Path) -> None:
+def test_the_error_for_a_folder_without_tables_lists_them(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=MASS_TRAIN):
         _ = open_cbis_ddsm(tmp_path).views
 

@@ -38,7 +38,7 @@ def test_two_rows_about_one_breast_add_up(tmp_path: Path) -> None:
     assert {view.labels for view in views} == {(True, True)}
 
 
-def test_the_other_breast_may_be_taken_as_normal(tmp_path: Path) -> None:
+def test_the_other_breast_may_count_as_normal(tmp_path: Path) -> None:
     write_patient(tmp_path)
     opened(tmp_path)
     labels = {view.image_laterality: view.labels for view in open_cmmd(tmp_path, others_are_normal=True).views}
@@ -52,7 +52,7 @@ def test_patients_that_the_table_does_not_name_are_left_out(tmp_path: Path) -> N
     assert {view.study_id for view in open_cmmd(tmp_path, others_are_normal=True).views} == {"D1-0001"}
 
 
-def test_the_image_is_read_that_the_header_says(tmp_path: Path) -> None:
+def test_the_image_of_each_view_is_read(tmp_path: Path) -> None:
     write_patient(tmp_path)
     dataset = opened(tmp_path)
     for view in dataset.views:
@@ -60,7 +60,7 @@ def test_the_image_is_read_that_the_header_says(tmp_path: Path) -> None:
         assert (read.sop_instance_uid, read.view_position) == (view.image_id, view.view_position)
 
 
-def test_files_that_are_no_views_are_left_out(tmp_path: Path) -> None:
+def test_files_that_are_not_views_are_left_out(tmp_path: Path) -> None:
     write_patient(tmp_path)
     folder = tmp_path / "manifest-1616439774456" / "CMMD" / "D1-0001"
     (folder / "damaged.dcm").write_bytes(b"no DICOM")
@@ -68,7 +68,7 @@ def test_files_that_are_no_views_are_left_out(tmp_path: Path) -> None:
     assert len(opened(tmp_path).views) == 2
 
 
-def test_no_lesion_is_outlined(tmp_path: Path) -> None:
+def test_masks_are_none_since_no_lesion_is_outlined(tmp_path: Path) -> None:
     write_patient(tmp_path)
     dataset = opened(tmp_path)
     assert dataset.masks(dataset.views[0]) is None

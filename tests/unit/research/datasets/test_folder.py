@@ -75,7 +75,7 @@ def test_the_image_is_read_as_it_is(tmp_path: Path) -> None:
     assert dataset.read(dataset.views[0]).image_laterality == "L"
 
 
-def test_the_table_says_what_a_header_does_not(tmp_path: Path) -> None:
+def test_the_table_supplies_values_that_a_header_lacks(tmp_path: Path) -> None:
     write(tmp_path / "a.dcm", anonymised("R", "MLO"))
     dataset = opened(tmp_path, {"path": "a.dcm", "image_laterality": "R", "view_position": "MLO"})
     assert dataset.read(dataset.views[0]).view_position == "MLO"
@@ -102,7 +102,7 @@ def test_a_png_file_outlines_lesions(tmp_path: Path) -> None:
     assert box(masks[FindingKind.MALIGNANT]) == (10, 13, 20, 23)
 
 
-def test_a_transparent_background_is_no_outline(tmp_path: Path) -> None:
+def test_a_transparent_background_is_not_an_outline(tmp_path: Path) -> None:
     write_exam(tmp_path)
     lesion = square(10, 20)
     write_png(tmp_path / "mask.png", np.dstack((lesion, lesion, lesion, np.full_like(lesion, 255))))
@@ -175,7 +175,7 @@ def test_every_bad_row_is_listed(tmp_path: Path) -> None:
     assert problems_of(dataset) == wanted
 
 
-def test_an_image_that_nobody_says_the_view_of_is_a_bad_row(tmp_path: Path) -> None:
+def test_an_image_without_a_stated_view_is_a_bad_row(tmp_path: Path) -> None:
     write(tmp_path / "a.dcm", anonymised())
     with pytest.raises(DatasetError, match="neither the table nor the image's header says it") as caught:
         _ = opened(tmp_path, {"path": "a.dcm"}).views
@@ -200,7 +200,7 @@ def test_a_damaged_segmentation_is_refused(tmp_path: Path) -> None:
         dataset.masks(dataset.views[0])
 
 
-def test_a_mask_that_is_not_there_is_a_bad_row(tmp_path: Path) -> None:
+def test_a_missing_mask_is_a_bad_row(tmp_path: Path) -> None:
     write_exam(tmp_path)
     assert problems_of(opened(tmp_path, {"path": "images/0.dcm", "benign_mask": "x.png"})) == [(2, "benign_mask")]
 
@@ -229,7 +229,7 @@ def test_a_uid_that_no_file_has_is_a_bad_row(tmp_path: Path, column: str) -> Non
     assert problems_of(opened(tmp_path, {column: "2.25.0", "image_laterality": "L"})) == [(2, column)]
 
 
-def test_a_table_that_names_no_images_says_which_columns_are_wanted(tmp_path: Path) -> None:
+def test_the_error_for_a_table_without_image_columns_lists_them(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="path, or sop_instance_uid, or study_instance_uid"):
         _ = opened(tmp_path, {}).views
 

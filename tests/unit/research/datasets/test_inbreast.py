@@ -48,7 +48,7 @@ def test_a_breast_has_the_labels_of_all_its_images(tmp_path: Path) -> None:
     ("assessment", "labels"),
     [("1", (False, False)), ("2", (True, False)), ("3", (True, False)), ("4c", (False, True)), ("6", (False, True))],
 )
-def test_the_assessment_says_the_label(tmp_path: Path, assessment: str, labels: tuple[bool, bool]) -> None:
+def test_the_assessment_decides_the_label(tmp_path: Path, assessment: str, labels: tuple[bool, bool]) -> None:
     assert inbreast(tmp_path, {"Bi-Rads": assessment}).views[0].labels == labels
 
 
@@ -64,7 +64,7 @@ def test_an_image_without_laterality_is_read_as_the_table_says(tmp_path: Path) -
     assert (mammogram.image_laterality, mammogram.view_position) == ("L", "MLO")
 
 
-def test_a_header_that_writes_mlo_as_ml_is_believed_to_mean_it(tmp_path: Path) -> None:
+def test_ml_in_a_header_is_read_as_mlo(tmp_path: Path) -> None:
     dataset = inbreast(tmp_path, {"View": "MLO"})
     (image,) = (tmp_path / "AllDICOMs").iterdir()
     write(image, mammogram("L", "MLO", ViewPosition="ML", ViewCodeSequence=None))
@@ -80,12 +80,12 @@ def test_a_contour_is_a_mask_of_its_images_kind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["Espiculated Region", "Assymetry", "CLUSTER"])
-def test_lesions_are_known_in_the_spellings_of_the_release(tmp_path: Path, name: str) -> None:
+def test_lesions_are_recognised_in_the_spellings_of_the_release(tmp_path: Path, name: str) -> None:
     dataset = inbreast(tmp_path, {}, xml=contours((name, SQUARE)))
     assert dataset.masks(dataset.views[0]) is not None
 
 
-def test_single_calcifications_are_no_outlines_of_lesions(tmp_path: Path) -> None:
+def test_single_calcifications_are_not_outlines_of_lesions(tmp_path: Path) -> None:
     dataset = inbreast(tmp_path, {}, xml=contours(("Calcification", ["(3.0, 4.0)"])))
     assert dataset.masks(dataset.views[0]) is None
 

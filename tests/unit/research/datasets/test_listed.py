@@ -20,7 +20,7 @@ def missing() -> Mammogram:
     raise FileNotFoundError(2, "No such file or directory", "/data/Mustermann^Erika/1.dcm")
 
 
-def test_entries_are_listed_once_and_only_when_asked_for() -> None:
+def test_entries_are_listed_once_and_only_when_needed() -> None:
     asked = []
     dataset = ListedDataset("set", lambda: asked.append(1) or [entry("a")])  # type: ignore[func-returns-value]
     assert asked == []
@@ -38,12 +38,12 @@ def test_an_image_listed_twice_is_refused() -> None:
         _ = ListedDataset("set", lambda: [entry("a"), entry("a")]).views
 
 
-def test_no_image_at_all_is_refused() -> None:
+def test_a_data_set_without_images_is_refused() -> None:
     with pytest.raises(DatasetError, match="set has no images"):
         _ = ListedDataset("set", list).views
 
 
-def test_a_file_that_is_gone_is_told_without_its_path() -> None:
+def test_the_error_for_a_missing_file_does_not_contain_its_path() -> None:
     dataset = ListedDataset("set", lambda: [entry("a")])
     with pytest.raises(UnsupportedMammogram) as caught:
         dataset.read(dataset.views[0])

@@ -66,7 +66,7 @@ def test_horizontal_flip_says_where_the_breasts_point(tmp_path: Path, flip: str,
     assert orientations == [(left, "R"), (right, "FL")]
 
 
-def test_a_mask_on_the_grid_of_the_image_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_mask_on_the_grid_of_the_image_is_used_unchanged(tmp_path: Path) -> None:
     dataset = nyu(tmp_path)
     write_png(tmp_path / "segmentation" / "0_R-MLO_malignant.png", square(10, 20))
     masks = dataset.masks(by_id(dataset, "0_R-MLO"))
@@ -82,7 +82,7 @@ def test_a_mask_in_the_window_of_the_model_is_put_where_it_belongs(tmp_path: Pat
     assert box(masks[FindingKind.MALIGNANT]) == (100, 129, 650, 679)
 
 
-def test_an_image_without_masks_has_none(tmp_path: Path) -> None:
+def test_masks_of_an_image_without_mask_files_are_none(tmp_path: Path) -> None:
     dataset = nyu(tmp_path)
     assert dataset.masks(by_id(dataset, "0_L-CC")) is None
 
@@ -102,7 +102,7 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
         (np.zeros(SHAPE, dtype=np.uint16), "black everywhere"),
     ],
 )
-def test_an_image_that_is_no_grey_mammogram_is_refused(
+def test_an_image_that_is_not_a_grey_mammogram_is_refused(
     tmp_path: Path, pixels: NDArray[np.uint8 | np.uint16], reason: str
 ) -> None:
     dataset = nyu(tmp_path)

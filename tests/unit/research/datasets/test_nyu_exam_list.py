@@ -40,7 +40,7 @@ def test_an_exam_is_read_with_images_masks_and_findings(tmp_path: Path) -> None:
     ]
 
 
-def test_a_pickle_says_the_same_as_json(tmp_path: Path) -> None:
+def test_a_pickle_and_json_give_the_same_exams(tmp_path: Path) -> None:
     (tmp_path / "exams.pkl").write_bytes(pickle.dumps([EXAM], protocol=4))
     assert read_exam_list(tmp_path / "exams.pkl") == read_exam_list(written(tmp_path, EXAM))
 
@@ -85,6 +85,6 @@ def test_a_file_that_is_not_an_exam_list_is_refused(tmp_path: Path, text: str) -
         read_exam_list(tmp_path / "exams.json")
 
 
-def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="No such file"):
         read_exam_list(tmp_path / "exams.json")

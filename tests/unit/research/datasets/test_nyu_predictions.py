@@ -28,7 +28,7 @@ def test_images_have_scores_and_the_labels_of_their_breast(tmp_path: Path) -> No
     ]
 
 
-def test_a_breast_has_the_mean_of_its_views_or_nothing(tmp_path: Path) -> None:
+def test_a_breast_has_the_mean_score_of_its_views_or_an_empty_cell(tmp_path: Path) -> None:
     write_breast_predictions(tmp_path / "breasts.csv", VIEWS, SCORES | {"10_R-CC": (0.0, 0.5)})
     assert (tmp_path / "breasts.csv").read_text().splitlines() == [
         "index,left_malignant,right_malignant",

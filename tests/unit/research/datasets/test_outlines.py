@@ -21,7 +21,7 @@ def test_masks_of_one_kind_are_united_and_the_other_is_empty() -> None:
     assert not masks[FindingKind.MALIGNANT].any()
 
 
-def test_empty_outlines_give_none() -> None:
+def test_masks_of_empty_outlines_are_none() -> None:
     assert masks_of((4, 4), []) is None
 
 

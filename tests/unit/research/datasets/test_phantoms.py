@@ -64,7 +64,7 @@ def test_seeds_may_be_written_as_text() -> None:
 
 
 @pytest.mark.parametrize("seeds", ["", "5", "5:", "5:5", "-1:3", "a:b"])
-def test_text_that_is_no_range_of_seeds_is_refused(seeds: str) -> None:
+def test_text_that_is_not_a_range_of_seeds_is_refused(seeds: str) -> None:
     with pytest.raises(DatasetError, match="first:end"):
         open_phantoms(seeds)
 
@@ -74,7 +74,7 @@ def test_images_too_small_for_a_phantom_are_refused() -> None:
         open_phantoms(range(1), rows=32, columns=32)
 
 
-def test_worker_processes_may_get_a_copy() -> None:
+def test_a_data_set_can_be_copied_to_worker_processes() -> None:
     phantoms = small(range(1))
     copy = pickle.loads(pickle.dumps(phantoms))
     assert (copy.read(copy.views[0]).pixels == phantoms.read(phantoms.views[0]).pixels).all()

@@ -31,12 +31,12 @@ class Malicious:
 
 @settings(deadline=None, max_examples=50)
 @given(plain, st.integers(2, 4))
-def test_plain_data_comes_back(data: object, protocol: int) -> None:
+def test_plain_data_are_read_unchanged(data: object, protocol: int) -> None:
     assert load_plain_pickle(pickle.dumps(data, protocol)) == data
 
 
 @pytest.mark.parametrize("protocol", range(5))
-def test_an_exam_list_of_any_protocol_comes_back(protocol: int) -> None:
+def test_an_exam_list_is_read_from_any_pickle_protocol(protocol: int) -> None:
     exams = [{"L-CC": ["0_L_CC"], "horizontal_flip": "NO", "cancer_label": {"left_malignant": 1}}]
     assert load_plain_pickle(pickle.dumps(exams, protocol)) == exams
 
@@ -66,7 +66,7 @@ def test_every_instruction_that_makes_objects_is_refused(program: bytes) -> None
         load_plain_pickle(program)
 
 
-def test_a_pickle_that_asks_for_a_gigantic_memo_is_refused() -> None:
+def test_a_pickle_that_requests_a_gigantic_memo_is_refused() -> None:
     with pytest.raises(DatasetError, match="more values than it can hold"):
         load_plain_pickle(b"\x80\x02]r\xff\xff\xff\x7f.")
 

@@ -107,7 +107,9 @@ BAD_ROWS: list[tuple[Callable[..., LabelledDataset], Row]] = [
 
 
 @pytest.mark.parametrize(("build", "changes"), BAD_ROWS)
-def test_bad_rows_are_told_without_names(tmp_path: Path, build: Callable[..., LabelledDataset], changes: Row) -> None:
+def test_errors_about_bad_rows_contain_no_names(
+    tmp_path: Path, build: Callable[..., LabelledDataset], changes: Row
+) -> None:
     errors = list(errors_of(build(tmp_path, **changes), lambda: None))
     assert errors
     assert not [name for error in errors for name in NAMES if name in whole_story(error)]
@@ -115,7 +117,7 @@ def test_bad_rows_are_told_without_names(tmp_path: Path, build: Callable[..., La
 
 @pytest.mark.parametrize("build", [folder, cbis, inbreast_release, vindr, cmmd_collection, nyu])
 @pytest.mark.parametrize("damage", ["gone", "emptied", "cut short"])
-def test_damaged_images_are_told_without_names(
+def test_errors_about_damaged_images_contain_no_names(
     tmp_path: Path, build: Callable[..., LabelledDataset], damage: str
 ) -> None:
     def spoil() -> None:

@@ -47,7 +47,7 @@ def test_parts_have_about_the_wanted_sizes() -> None:
     assert [len(part) / 2000 for part in parts.values()] == pytest.approx([0.6, 0.2, 0.2], abs=0.03)
 
 
-def test_a_split_is_the_same_for_ever() -> None:
+def test_a_split_never_changes() -> None:
     assert [each.study_id for each in split_views(studies(12), THREE)["test"]] == ["study-3", "study-10"]
 
 
@@ -56,7 +56,7 @@ def test_additional_studies_move_no_other_study() -> None:
     assert all(set(few[name]) <= set(many[name]) for name in THREE)
 
 
-def test_another_seed_splits_otherwise() -> None:
+def test_another_seed_gives_another_split() -> None:
     assert split_views(studies(50), THREE, seed=0) != split_views(studies(50), THREE, seed=1)
 
 
@@ -88,6 +88,6 @@ def test_a_study_in_two_assigned_parts_is_for_testing_only() -> None:
     assert assigned_parts(views, THREE)["test"] == tuple(views)
 
 
-def test_views_assigned_to_a_part_that_nobody_wants_are_left_out() -> None:
+def test_views_assigned_to_an_unnamed_part_are_left_out() -> None:
     parts = assigned_parts([view(1, "a", split="excluded")], THREE)
     assert not any(parts.values())

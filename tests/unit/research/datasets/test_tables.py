@@ -26,7 +26,7 @@ def test_columns_are_found_however_they_are_written(tmp_path: Path) -> None:
     assert table.has("FILE NAME")
 
 
-def test_a_byte_order_mark_and_blanks_are_left_out(tmp_path: Path) -> None:
+def test_a_byte_order_mark_and_blanks_are_ignored(tmp_path: Path) -> None:
     assert read_table(written(tmp_path, "\ufeffa,b\r\n 1 ,2\r\n")).rows[0].get("a") == "1"
 
 
@@ -39,7 +39,7 @@ def test_rows_are_counted_as_in_a_spreadsheet_whatever_line_breaks_are_in_them(t
     assert [(row.number, row.get("a"), row.get("b")) for row in rows] == [(2, "1", "x"), (4, "3", "y")]
 
 
-def test_cells_that_a_short_row_lacks_are_empty(tmp_path: Path) -> None:
+def test_missing_cells_of_a_short_row_are_empty(tmp_path: Path) -> None:
     assert read_table(written(tmp_path, "a,b\n1\n")).rows[0].get("b") == ""
 
 
@@ -55,13 +55,13 @@ def test_a_file_that_is_not_a_table_is_refused(tmp_path: Path, text: str) -> Non
         read_table(written(tmp_path, text))
 
 
-def test_a_table_that_is_not_there_comes_with_advice(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_table_gives_advice(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"table\.csv cannot be read: No such file or directory\. Save it as CSV\."):
         read_table(tmp_path / "table.csv", advice="Save it as CSV.")
 
 
 @pytest.mark.parametrize(("text", "value"), [("1", True), ("YES", True), ("False", False), ("0", False)])
-def test_truth_values_are_read(text: str, value: bool) -> None:
+def test_booleans_are_read(text: str, value: bool) -> None:
     assert read_truth(Row(2, {"a": text}), "a", Problems("t")) is value
 
 
@@ -72,7 +72,7 @@ def test_an_unknown_laterality_is_a_problem(text: str) -> None:
     assert [(problem.row, problem.column) for problem in problems.found] == [(2, "a")]
 
 
-def test_problems_are_told_in_the_order_of_the_rows() -> None:
+def test_problems_are_listed_in_the_order_of_the_rows() -> None:
     problems = Problems("table.csv")
     problems.add(7, "b", "is wrong")
     problems.add(3, "", "is twice there")

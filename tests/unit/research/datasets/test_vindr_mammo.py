@@ -63,7 +63,7 @@ def test_listing_needs_no_image(tmp_path: Path) -> None:
     assert len(open_vindr_mammo(vindr_mammo(tmp_path, [{}], [{}])).views) == 1
 
 
-def test_an_image_that_is_not_there_is_refused_when_it_is_read(opened: ListedDataset) -> None:
+def test_a_missing_image_is_refused_when_it_is_read(opened: ListedDataset) -> None:
     with pytest.raises(UnsupportedMammogram, match="No such file"):
         opened.read(by_id(opened, "cc03"))
 
@@ -91,7 +91,7 @@ def test_every_bad_row_is_listed(tmp_path: Path) -> None:
     ]
 
 
-def test_a_box_that_is_no_number_is_a_bad_row(tmp_path: Path) -> None:
+def test_a_box_whose_corner_is_not_a_number_is_a_bad_row(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"finding_annotations.csv.*\n.*row 2, column 'xmin'"):
         _ = open_vindr_mammo(vindr_mammo(tmp_path, [{}], [{"xmin": "wide"}])).views
 

@@ -45,6 +45,6 @@ def test_a_value_that_cannot_be_estimated_has_no_interval() -> None:
     assert resamples.mean([], []) == Estimate(None)
 
 
-def test_a_ratio_is_that_of_sums() -> None:
+def test_a_ratio_is_the_ratio_of_sums() -> None:
     estimate = Resamples(STUDIES, 50).ratio([1.0, 0.0, 3.0], [2.0, 1.0, 5.0], ["1", "2", "3"])
     assert (estimate.value, estimate.count) == (0.5, 3)

@@ -27,7 +27,7 @@ def test_the_largest_score_is_in_the_last_bin() -> None:
     assert calibration([1.0, 0.9], [True, True]).bins[0].count == 2
 
 
-def test_brier_is_that_of_scikit_learn() -> None:
+def test_brier_equals_that_of_scikit_learn() -> None:
     scores, labels = rows()
     assert calibration(scores, labels.tolist()).brier == pytest.approx(brier_score_loss(labels, scores))
 
@@ -45,7 +45,7 @@ def test_platt_of_separated_or_one_sided_labels_is_finite(labels: list[bool]) ->
     assert np.isfinite([scale.slope, scale.intercept]).all()
 
 
-def test_isotonic_is_that_of_scikit_learn() -> None:
+def test_isotonic_equals_that_of_scikit_learn() -> None:
     scores, labels = rows()
     expected = IsotonicRegression(out_of_bounds="clip").fit(scores, labels)
     asked = np.linspace(0, 1, 777)

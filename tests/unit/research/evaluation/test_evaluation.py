@@ -42,7 +42,7 @@ def test_a_model_that_sees_everything_is_perfect(evaluation: Evaluation) -> None
         assert (measures.sensitivity.value, measures.specificity.value) == (1.0, 1.0)
 
 
-def test_test_views_alone_are_measured(evaluation: Evaluation) -> None:
+def test_only_test_views_are_measured(evaluation: Evaluation) -> None:
     assert (evaluation.view_count, evaluation.study_count) == (40, 10)
     assert {row.view.split for row in evaluation.models[0].rows} == {"test"}
     assert evaluation.models[0].tuning.view_count == 40
@@ -61,7 +61,7 @@ def test_the_difference_of_two_models_has_an_interval(evaluation: Evaluation) ->
     assert benign.dice_ratio.value is not None and benign.dice_ratio.value > 1.2
 
 
-def test_dice_by_area_has_three_lots_of_images(evaluation: Evaluation) -> None:
+def test_dice_by_lesion_size_has_three_groups_of_images(evaluation: Evaluation) -> None:
     maps = evaluation.models[0].classes[0].maps
     assert maps is not None
     assert [(each.dice.count, each.largest_px) for each in maps.dice_by_area] == [(4, 16), (3, 16), (3, 16)]
@@ -86,20 +86,20 @@ def test_a_breast_with_one_view_unreadable_has_the_score_of_the_other() -> None:
     assert evaluate(toys, [ToyModel()], resamples=0).models[0].classes[0].breast.positives == 5
 
 
-def test_scores_alone_are_measured_without_outlines() -> None:
+def test_only_scores_are_measured_without_outlines() -> None:
     model = evaluate(ToyDataset(range(20), by_tens, outlined=False), [ToyModel()], resamples=10).models[0]
     assert model.classes[0].image.roc_auc.value == 1.0
     assert (model.classes[0].maps, model.classes[0].findings) == (None, None)
     assert "No validation image has an outlined benign lesion" in model.tuning.classes[0].remarks[0]
 
 
-def test_normals_alone_have_no_areas_and_raise_nothing() -> None:
+def test_normal_images_alone_give_no_areas_and_no_error() -> None:
     model = evaluate(ToyDataset(range(20), by_tens, lesions=False), [ToyModel()], resamples=10).models[0]
     assert model.classes[1].image.roc_auc.value is None
     assert len(model.tuning.classes[1].remarks) == 2
 
 
-def test_the_package_s_own_operating_points_are_measured_when_asked_for() -> None:
+def test_the_operating_points_of_the_package_are_measured_on_request() -> None:
     point = OperatingPoint(0.5, 0.5, 0.5, SIDE * SIDE + 1)
     kept = {"toy": dict.fromkeys(FindingKind, point)}
     model = evaluate(TOYS, [ToyModel(evidence=True)], kept_points=kept, resamples=10).models[0]
@@ -108,7 +108,7 @@ def test_the_package_s_own_operating_points_are_measured_when_asked_for() -> Non
     assert model.classes[0].findings.dice.value == 0.0
 
 
-def test_a_view_is_looked_at_once_and_a_normal_validation_view_twice() -> None:
+def test_a_view_is_analysed_once_and_a_normal_validation_view_twice() -> None:
     model = ToyModel()
     evaluate(TOYS, [model], resamples=0)
     assert model.looks == 40 + 20 + 40
@@ -122,7 +122,7 @@ def test_half_of_the_studies_are_for_validation_without_assigned_parts() -> None
     assert "one half of the studies" in parts.rule
 
 
-def test_another_data_set_may_be_chosen_on() -> None:
+def test_thresholds_may_be_chosen_on_another_data_set() -> None:
     parts = divide(ToyDataset(range(5)), ToyDataset(range(5, 9), name="others"))
     assert (len(parts.validation_views), len(parts.test_views)) == (16, 20)
     assert "others" in parts.rule
@@ -138,7 +138,7 @@ def test_one_study_cannot_be_halved() -> None:
         divide(ToyDataset([1]))
 
 
-def test_models_need_names_of_their_own() -> None:
+def test_models_need_distinct_names() -> None:
     with pytest.raises(ValueError, match="name of its own"):
         evaluate(TOYS, [ToyModel(), ToyModel()])
 
@@ -159,6 +159,6 @@ def test_pooled_average_precision_lies_in_its_interval(evaluation: Evaluation) -
         (Opinion((0.5, 0.5), np.zeros((1, *SHAPE), dtype=np.float32)), "must be float32"),
     ],
 )
-def test_a_model_that_breaks_its_promise_stops_everything(opinion: Opinion, words: str) -> None:
+def test_an_invalid_opinion_of_a_model_stops_the_evaluation(opinion: Opinion, words: str) -> None:
     with pytest.raises(PackageMismatch, match=words):
         require_valid(opinion, SHAPE)

@@ -69,13 +69,13 @@ def reported(mammogram: Mammogram) -> ImageFindings:
     return GlamPredictor.from_package(package(), "cpu").segment([mammogram])[0]
 
 
-def test_the_opinion_lies_on_the_pixels_of_the_image(mammogram: Mammogram, opinion: Opinion) -> None:
+def test_the_opinion_has_the_pixels_of_the_image(mammogram: Mammogram, opinion: Opinion) -> None:
     assert mammogram.image_laterality is Laterality.RIGHT
     assert mammogram.view_position is ViewPosition.CC
     require_valid(opinion, mammogram.shape)
 
 
-def test_the_scores_are_the_predictor_s(opinion: Opinion, reported: ImageFindings) -> None:
+def test_the_scores_are_those_of_the_predictor(opinion: Opinion, reported: ImageFindings) -> None:
     assert opinion.scores == pytest.approx((reported.benign_score, reported.malignant_score), abs=2e-6)
 
 

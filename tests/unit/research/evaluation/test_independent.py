@@ -98,7 +98,9 @@ def assert_areas(measured: Classification, scores: NDArray[np.float64], labels: 
 
 
 @KINDS
-def test_images_breasts_and_studies(evaluated: ModelEvaluation, everything: list[Counted], place: int) -> None:
+def test_areas_of_images_breasts_and_studies_equal_an_independent_count(
+    evaluated: ModelEvaluation, everything: list[Counted], place: int
+) -> None:
     measured, counted = evaluated.classes[place], everything[place]
     assert_areas(measured.image, counted.scores, counted.labels)
     breasts, labels = defaultdict(list), {}
@@ -114,7 +116,9 @@ def test_images_breasts_and_studies(evaluated: ModelEvaluation, everything: list
     assert_areas(measured.study, highest, np.array([any(labels[breast] for breast in mine) for mine in of_woman]))
 
 
-def test_the_interval_of_an_area(evaluated: ModelEvaluation, everything: list[Counted]) -> None:
+def test_the_interval_of_an_area_equals_that_of_copied_rows(
+    evaluated: ModelEvaluation, everything: list[Counted]
+) -> None:
     """By copying the rows of women that are drawn."""
     counted = everything[0]
     women = np.array([view.study_id for view in counted.views])
@@ -142,7 +146,7 @@ def dice(found: Mask, lesion: Mask) -> float:
 
 
 @KINDS
-def test_dice_with_the_stated_threshold_and_with_the_best_of_each_image(
+def test_dice_at_the_stated_and_the_best_threshold_equals_an_independent_count(
     evaluated: ModelEvaluation, everything: list[Counted], place: int
 ) -> None:
     measured, outlined = maps_of(evaluated, place), everything[place].outlined
@@ -190,7 +194,9 @@ def findings_of(evaluated: ModelEvaluation, place: int) -> tuple[FindingMeasures
 
 
 @KINDS
-def test_findings_at_the_operating_point(evaluated: ModelEvaluation, everything: list[Counted], place: int) -> None:
+def test_findings_at_the_operating_point_equal_an_independent_count(
+    evaluated: ModelEvaluation, everything: list[Counted], place: int
+) -> None:
     (measured, point), counted = findings_of(evaluated, place), everything[place]
     passes = counted.scores >= point.image_score_threshold
     found = [regions(values, point) for values in counted.maps]
@@ -212,7 +218,9 @@ def test_findings_at_the_operating_point(evaluated: ModelEvaluation, everything:
 
 
 @KINDS
-def test_the_free_response_curve(evaluated: ModelEvaluation, everything: list[Counted], place: int) -> None:
+def test_the_free_response_curve_equals_an_independent_count(
+    evaluated: ModelEvaluation, everything: list[Counted], place: int
+) -> None:
     (measured, point), counted = findings_of(evaluated, place), everything[place]
     false, best = [], []
     for values, lesion, normal in zip(counted.maps, counted.lesions, counted.normal, strict=True):
@@ -245,7 +253,7 @@ def assert_calibrated(measured: Calibration | None, scores: NDArray[np.float64],
 
 
 @KINDS
-def test_calibration_as_it_is_and_by_the_scale_of_validation(
+def test_calibration_before_and_after_the_fitted_scale_equals_an_independent_count(
     evaluated: ModelEvaluation, everything: list[Counted], place: int
 ) -> None:
     measured, counted = evaluated.classes[place], everything[place]
@@ -263,7 +271,7 @@ def value_of(estimate: Estimate) -> float:
 
 
 @KINDS
-def test_sensitivity_and_specificity_at_the_operating_point(
+def test_sensitivity_and_specificity_equal_an_independent_count(
     evaluated: ModelEvaluation, everything: list[Counted], place: int
 ) -> None:
     (_, point), counted, measured = findings_of(evaluated, place), everything[place], evaluated.classes[place]

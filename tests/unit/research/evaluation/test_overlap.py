@@ -27,7 +27,7 @@ def noise(seed: int = 1, shape: tuple[int, int] = (60, 50)) -> NDArray[np.float3
     return (np.round(values * 512) / 512).astype(np.float32)
 
 
-def test_dice_of_two_of_three_pixels_and_one_beside_is_two_thirds() -> None:
+def test_dice_of_two_of_three_pixels_and_one_outside_is_two_thirds() -> None:
     assert dice(SALIENCY > 0.5, LESION) == pytest.approx(2 * 2 / (3 + 3))
 
 
@@ -39,7 +39,7 @@ def test_soft_dice_sums_saliency() -> None:
     assert soft_dice(SALIENCY, LESION) == pytest.approx(2 * (0.9 + 0.6 + 0.3) / (2.8 + 3))
 
 
-def test_average_precision_is_what_one_counts_by_hand() -> None:
+def test_average_precision_equals_a_count_by_hand() -> None:
     # In the order of saliency: hit, miss, hit, hit.
     assert average_precision(count_pixels(SALIENCY, LESION)) == pytest.approx((1 / 1 + 2 / 3 + 3 / 4) / 3)
 
@@ -50,7 +50,7 @@ def test_the_oracle_takes_the_best_threshold_of_the_image() -> None:
     assert overlap.oracle_dice == pytest.approx(2 * 3 / (4 + 3))
 
 
-def test_average_precision_is_that_of_scikit_learn() -> None:
+def test_average_precision_equals_that_of_scikit_learn() -> None:
     values, lesion = noise(), noise(2) > 0.4
     expected = average_precision_score(lesion.ravel(), values.ravel())
     assert average_precision(count_pixels(values, lesion)) == pytest.approx(expected, abs=1e-12)
@@ -71,13 +71,13 @@ def test_pooled_average_precision_ranks_the_pixels_of_all_images_together() -> N
 
 
 @pytest.mark.parametrize(("row", "column", "hit"), [(1, 1, True), (0, 0, False)])
-def test_pointing_asks_where_the_largest_value_lies(row: int, column: int, hit: bool) -> None:
+def test_the_pointing_measure_uses_the_place_of_the_largest_value(row: int, column: int, hit: bool) -> None:
     saliency = np.zeros((3, 3), dtype=np.float32)
     saliency[row, column] = 0.5
     assert pointing_hit(saliency, LESION) is hit
 
 
-def test_pointing_at_several_places_hits_when_half_of_them_lie_inside() -> None:
+def test_several_largest_values_hit_if_half_of_them_lie_inside() -> None:
     assert pointing_hit(np.where(LESION | (SALIENCY > 0.65), 1, 0).astype(np.float32), LESION)
     assert not pointing_hit(np.ones((3, 3), dtype=np.float32), LESION)
 

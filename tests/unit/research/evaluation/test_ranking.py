@@ -15,12 +15,12 @@ def rows(seed: int = 1, count: int = 200) -> tuple[NDArray[np.float64], NDArray[
     return np.round(generator.normal(labels, 1.0), 1), labels
 
 
-def test_a_positive_above_one_of_two_negatives_and_level_with_the_other_has_three_quarters() -> None:
+def test_the_roc_auc_counts_a_tie_as_one_half() -> None:
     ranking = Ranking([0.5, 0.5, 0.1], [True, False, False])
     assert ranking.roc_auc()[0] == pytest.approx(0.75)
 
 
-def test_roc_auc_is_that_of_scikit_learn() -> None:
+def test_roc_auc_equals_that_of_scikit_learn() -> None:
     scores, labels = rows()
     assert Ranking(scores, labels).roc_auc()[0] == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
 
@@ -31,13 +31,13 @@ def test_pr_auc_is_the_trapezoidal_area_under_scikit_learns_points() -> None:
     assert Ranking(scores, labels).pr_auc()[0] == pytest.approx(auc(recall, precision), abs=1e-12)
 
 
-def test_the_roc_curve_is_that_of_scikit_learn() -> None:
+def test_the_roc_curve_equals_that_of_scikit_learn() -> None:
     scores, labels = rows()
     rate, sensitivity, _ = roc_curve(labels, scores, drop_intermediate=False)
     assert Ranking(scores, labels).roc_points() == pytest.approx(np.stack([rate, sensitivity], axis=1))
 
 
-def test_the_precision_recall_curve_is_that_of_scikit_learn() -> None:
+def test_the_precision_recall_curve_equals_that_of_scikit_learn() -> None:
     scores, labels = rows()
     precision, recall, _ = precision_recall_curve(labels, scores)
     assert Ranking(scores, labels).pr_points() == pytest.approx(np.stack([recall, precision], axis=1)[::-1])

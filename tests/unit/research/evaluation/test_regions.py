@@ -36,7 +36,7 @@ def test_pixels_that_touch_at_a_corner_are_one_region() -> None:
     assert len(find_regions(opinion(squares((0, 0), (4, 4))), 0, HALF, None).areas) == 1
 
 
-def test_a_region_hits_where_it_covers_a_tenth_of_what_both_cover() -> None:
+def test_a_region_hits_a_lesion_from_an_overlap_of_a_tenth() -> None:
     lesions = squares((0, 0), (10, 10)) > 0
     regions = find_regions(opinion(squares((2, 2), (10, 0), side=4)), 0, HALF, lesions)
     # 4 pixels in common of 28: one seventh.
@@ -110,7 +110,7 @@ def test_the_curve_ends_at_20_false_positives_per_normal_image() -> None:
     assert (rows.curve.false_positives_per_normal[-1], rows.curve.sensitivity[-1]) == (20, 0.5)
 
 
-def test_a_speck_that_came_off_an_outline_is_no_lesion_of_its_own() -> None:
+def test_a_speck_next_to_an_outline_is_not_a_separate_lesion() -> None:
     outline = np.zeros((400, 300), dtype=bool)
     outline[100:140, 100:140] = outline[143:145, 120:122] = outline[300:310, 10:20] = True
     regions = find_regions(opinion(outline.astype(float)), 0, HALF, outline)
@@ -119,7 +119,7 @@ def test_a_speck_that_came_off_an_outline_is_no_lesion_of_its_own() -> None:
     assert regions.pixels_in_lesions.tolist() == [1600, 4, 100]
 
 
-def test_outlines_that_lie_apart_are_lesions_of_their_own() -> None:
+def test_separate_outlines_are_separate_lesions() -> None:
     outline = np.zeros((400, 300), dtype=bool)
     outline[100:140, 100:140] = outline[150:160, 120:130] = True
     assert find_regions(opinion(outline.astype(float)), 0, HALF, outline).lesion_count == 2

@@ -108,7 +108,7 @@ def test_every_panel_is_a_picture_of_the_same_size(gallery: list[Exhibit]) -> No
         assert len(exhibit.panels) == 1 + len(MODELS)
 
 
-def test_the_metrics_are_json_without_surprises(evaluation: Evaluation, tmp_path: Path) -> None:
+def test_the_metrics_are_json_with_measures_and_frozen_values(evaluation: Evaluation, tmp_path: Path) -> None:
     write_metrics(tmp_path / "metrics.json", evaluation, HEADING)
     document = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     first = document["models"][0]

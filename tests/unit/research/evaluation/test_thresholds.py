@@ -28,7 +28,7 @@ def test_the_threshold_is_as_good_as_any_of_a_fine_grid() -> None:
     assert chosen.mean_dice == pytest.approx(max(means), abs=0.01)
 
 
-def test_the_dice_that_is_told_is_that_of_the_threshold() -> None:
+def test_the_stated_dice_is_that_of_the_threshold() -> None:
     chosen = choose_threshold(
         [trial_of(each, lesion, int(lesion.sum())) for each, lesion in zip(MAPS, LESIONS, strict=True)]
     )
@@ -37,7 +37,7 @@ def test_the_dice_that_is_told_is_that_of_the_threshold() -> None:
     assert chosen.mean_dice == pytest.approx(again, abs=1e-12)
 
 
-def test_two_sources_get_the_pair_that_is_best_together() -> None:
+def test_the_thresholds_of_two_sources_are_chosen_together() -> None:
     """In the left half saliency is twice as high, so one threshold would not do."""
     left = np.arange(30)[None, :].repeat(30, axis=0) < 15
     maps = [np.where(left, each, each / 2).astype(np.float32) for each in MAPS]
@@ -52,7 +52,7 @@ def test_two_sources_get_the_pair_that_is_best_together() -> None:
     assert pair.mean_dice == pytest.approx(np.mean([dice(*both) for both in zip(found, LESIONS, strict=True)]))
 
 
-def test_a_source_that_only_errs_is_never_believed() -> None:
+def test_a_source_that_is_always_wrong_is_never_used() -> None:
     near = [trial_of(np.ones(4, dtype=np.float32) * 0.5, np.ones(4, dtype=bool), 4)]
     far = [trial_of(np.linspace(0, 1, 50).astype(np.float32), np.zeros(50, dtype=bool), 4)]
     pair = choose_pair(near, far)
@@ -72,7 +72,7 @@ SCORES, LABELS = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4], [True, True, False, True, False
     ("sensitivity", "threshold", "specificity"),
     [(0.5, 0.75, 1.0), (0.66, 0.75, 1.0), (0.67, 0.55, 2 / 3), (1, 0.55, 2 / 3)],
 )
-def test_the_highest_score_with_the_wanted_sensitivity(
+def test_the_threshold_is_the_highest_with_the_wanted_sensitivity(
     sensitivity: float, threshold: float, specificity: float
 ) -> None:
     chosen = score_threshold(SCORES, LABELS, sensitivity=sensitivity)
@@ -85,14 +85,16 @@ def test_the_highest_score_with_the_wanted_sensitivity(
     ("specificity", "threshold", "sensitivity"),
     [(0.3, 0.45, 1.0), (0.6, 0.55, 1.0), (0.67, 0.75, 2 / 3), (1, 0.75, 2 / 3)],
 )
-def test_the_lowest_score_with_the_wanted_specificity(specificity: float, threshold: float, sensitivity: float) -> None:
+def test_the_threshold_is_the_lowest_with_the_wanted_specificity(
+    specificity: float, threshold: float, sensitivity: float
+) -> None:
     chosen = score_threshold(SCORES, LABELS, specificity=specificity)
     assert chosen is not None
     assert (chosen.threshold, chosen.sensitivity) == pytest.approx((threshold, sensitivity))
     assert chosen.specificity >= specificity
 
 
-def test_every_row_positive_or_negative_gives_no_score_threshold() -> None:
+def test_rows_of_one_label_give_no_score_threshold() -> None:
     assert score_threshold([0.1, 0.2], [True, True], sensitivity=0.9) is None
     assert score_threshold([0.1, 0.2], [False, False], sensitivity=0.9) is None
 

@@ -103,7 +103,7 @@ def test_a_crop_that_fails_where_it_should_not_is_wrong(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("images", "reason"), [(False, "no folder"), (True, "no PNG with its SHA-256")])
-def test_views_that_are_not_there_are_reported(tmp_path: Path, images: bool, reason: str) -> None:
+def test_missing_views_are_reported(tmp_path: Path, images: bool, reason: str) -> None:
     report = verify_golden(write_golden(tmp_path / "golden.npz"), tmp_path if images else None)
     (left_out,) = report.not_computed
     assert left_out.name == "view L-CC"
@@ -137,7 +137,7 @@ def test_the_ledger_keeps_the_worst_case_of_each_quantity() -> None:
 
 
 @pytest.mark.parametrize("computed", [[1.0, 2.0], [float("nan")]])
-def test_other_shapes_and_not_numbers_are_infinitely_wrong(computed: list[float]) -> None:
+def test_other_shapes_and_nan_are_infinite_errors(computed: list[float]) -> None:
     ledger = GoldenLedger()
     ledger.compare("score", "a", computed, [1.0], tolerance=1.0)
     assert ledger.quantities["score"].largest_error == float("inf")

@@ -65,7 +65,7 @@ def weights(data: TrainingData, out: Path, recipe: Recipe, *stops: int | None) -
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
 
-def test_the_opinion_lies_on_the_pixels_of_the_image(mammogram: Mammogram, opinion: Opinion) -> None:
+def test_the_opinion_has_the_pixels_of_the_image(mammogram: Mammogram, opinion: Opinion) -> None:
     require_valid(opinion, mammogram.shape)
 
 
@@ -77,7 +77,7 @@ def test_findings_lie_within_the_breast_and_are_judged_by_one_threshold(opinion:
     assert (opinion.evidence.saliency[~outside] == opinion.saliency[~outside]).all()
 
 
-def test_a_package_says_what_the_trained_network_says(
+def test_a_package_gives_the_results_of_the_trained_network(
     recipe: Recipe, data: TrainingData, tmp_path: Path, model: SaliencyModel
 ) -> None:
     inputs, _ = data.validation.batch(torch.tensor([0]))
@@ -164,7 +164,7 @@ def test_the_map_of_both_has_cells_as_large_as_the_shape_says() -> None:
         assert maps.shape == (1, 2, 184 * SHAPE.reduction // SHAPE.cell, 120 * SHAPE.reduction // SHAPE.cell)
 
 
-def test_patches_of_one_image_are_weighed_whatever_their_order_and_others_do_not_matter() -> None:
+def test_patches_are_weighed_independently_of_their_order_and_of_other_images() -> None:
     network = GmicLocal(SHAPE).eval()
     patches = torch.randn(4, 1, 32, 32)
     logits = network(patches, 2)
@@ -173,7 +173,7 @@ def test_patches_of_one_image_are_weighed_whatever_their_order_and_others_do_not
 
 
 @pytest.mark.parametrize("name", ["phantom-cam", "phantom-gmic"])
-def test_the_recipes_that_come_along_share_data_input_and_steps_with_glam_s(name: str) -> None:
+def test_the_shipped_recipes_of_baselines_share_data_input_and_steps_with_glam(name: str) -> None:
     glam, other = read_recipe(find_recipe("phantom")), read_recipe(find_recipe(name))
     assert other.baseline == name.removeprefix("phantom-")
     for same in ("data", "validation", "seed", "precision", "augmentation"):

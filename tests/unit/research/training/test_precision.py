@@ -26,7 +26,7 @@ def test_a_named_precision_is_used(named: str, narrow: bool) -> None:
 
 
 @pytest.mark.parametrize(("has", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_a_step_computes_in_what_was_chosen(
+def test_a_step_computes_in_the_chosen_precision(
     has: bool, dtype: torch.dtype, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precision, "processor_has_bfloat16", lambda: has)

@@ -19,7 +19,7 @@ def problems_of(text: str, tmp_path: Path) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
-def test_the_recipes_that_come_along_can_be_read_and_are_not_for_patients(path: Path) -> None:
+def test_the_shipped_recipes_can_be_read_and_are_not_for_patients(path: Path) -> None:
     recipe = read_recipe(path)
     assert "not for patients" in recipe.card.intended_use
     assert find_recipe(path.stem) == path
@@ -37,7 +37,7 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
         assert named in found
 
 
-def test_values_that_cannot_be_are_named(tmp_path: Path) -> None:
+def test_impossible_values_are_named(tmp_path: Path) -> None:
     text = (
         'name = "x"\nprecision = "float16"\npatches_per_image = 0\n' + DATA + "[local_stage]\nsteps = 3\n"
         "top_fraction = 0.0\nbatch_size = 0\n"
@@ -55,6 +55,6 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     assert "not TOML" in problems_of("name = ", tmp_path)[0]
 
 
-def test_a_recipe_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_the_error_for_a_missing_recipe_lists_the_built_in_ones() -> None:
     with pytest.raises(RecipeError, match=r"there are .*phantom"):
         find_recipe("no-such-recipe")

@@ -56,7 +56,7 @@ def training(prepared: Path, out: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
-def test_a_run_that_is_killed_goes_on_with_the_losses_that_it_would_have_had(tmp_path: Path) -> None:
+def test_a_killed_run_resumes_with_the_same_losses(tmp_path: Path) -> None:
     data, expected = toy_data(tmp_path / "prepared"), list[str]()
     whole = trainer(data, tmp_path / "whole")
     whole._tell = lambda doing, done, _total: expected.append(f"{done} {doing}\n") if "loss" in doing else None
@@ -97,7 +97,7 @@ def test_a_stage_that_has_not_learned_is_run_again(data: TrainingData, tmp_path:
     assert sum("global stage, loss" in doing for doing in told) == 3 * RECIPE.global_stage.steps
 
 
-def test_a_stage_that_has_learned_is_not(data: TrainingData, tmp_path: Path) -> None:
+def test_a_stage_that_has_learned_is_not_run_again(data: TrainingData, tmp_path: Path) -> None:
     first, second = state_of(data, tmp_path / "1", None), state_of(data, tmp_path / "2", None, recipe=rounds(3, 0.0))
     assert_same(first, second)
 
@@ -134,7 +134,7 @@ def test_the_best_of_the_rounds_that_have_not_learned_is_kept(
     assert any(not torch.equal(left[best - 1][name], left[best % 3][name]) for name in kept)
 
 
-def test_the_end_of_a_round_asks_the_validation_views_once(data: TrainingData, tmp_path: Path) -> None:
+def test_the_end_of_a_round_validates_once(data: TrainingData, tmp_path: Path) -> None:
     told: list[str] = []
     subject = trainer(data, tmp_path, rounds(2, 1.1))
     looks, look = list[int](), subject._look
@@ -155,7 +155,7 @@ def test_a_directory_of_another_recipe_is_refused(data: TrainingData, tmp_path: 
         trainer(data, tmp_path, replace(RECIPE, seed=2)).run()
 
 
-def test_a_run_that_is_done_leaves_its_weights_as_they_are(data: TrainingData, tmp_path: Path) -> None:
+def test_a_finished_run_does_not_change_its_weights(data: TrainingData, tmp_path: Path) -> None:
     done = state_of(data, tmp_path, None)
     assert_same(done, state_of(data, tmp_path, None))
 
@@ -191,7 +191,7 @@ def test_the_package_of_a_run_is_one_that_the_node_can_load(data: TrainingData, 
     assert predictor.algorithm.trained
 
 
-def test_prepared_views_are_used_again_and_made_anew_for_other_data(tmp_path: Path) -> None:
+def test_prepared_views_are_used_again_and_prepared_again_for_other_data(tmp_path: Path) -> None:
     first = toy_data(tmp_path)
     before = (tmp_path / "training" / "views.npy").stat().st_mtime_ns
     assert (toy_data(tmp_path).training.inputs == first.training.inputs).all()
