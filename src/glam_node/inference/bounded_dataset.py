@@ -133,7 +133,7 @@ def _opened(file: BinaryIO, parts: list[tuple[int, int]], path: Path) -> io.Buff
 
 
 class _Parts(io.RawIOBase):
-    """Parts of a file, one after another, as a file of its own that has the name of the whole."""
+    """Parts of a file, read one after another as if they were a separate file with the name of the whole."""
 
     def __init__(self, file: BinaryIO, parts: list[tuple[int, int]], path: Path) -> None:
         self.name = path

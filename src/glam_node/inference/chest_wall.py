@@ -64,7 +64,7 @@ def _occupied_lines(mask: Mask, axis: int) -> int:
 def _count_per_column(mask: Mask) -> NDArray[np.int64]:
     """Return the number of True pixels in each column.
 
-    Sums are made in bytes, over as many rows at a time as a byte can count: ten times as fast as numpy's own sum.
+    Sums are computed in bytes, over as many rows at a time as a byte can count: ten times as fast as numpy's own sum.
     """
     counts = np.zeros(mask.shape[1], dtype=np.int64)
     for first in range(0, len(mask), _LARGEST_BYTE):

@@ -114,7 +114,7 @@ def _modifier_items(dataset: Dataset, view_codes: list[Dataset]) -> list[Dataset
 
 
 def _magnification(dataset: Dataset) -> float:
-    """Return the stated magnification, else the one by the stated distances (PS3.3 C.8.7.5); 0 without either."""
+    """Return the stated magnification, or the one from the stated distances (PS3.3 C.8.7.5); 0 without either."""
     to_detector, to_patient = (number_of(dataset, f"DistanceSourceTo{end}") or 0.0 for end in ("Detector", "Patient"))
     by_distances = to_detector / to_patient if to_patient > 0 else 0.0
     return number_of(dataset, "EstimatedRadiographicMagnificationFactor") or by_distances

@@ -161,7 +161,7 @@ def _ordered(test: Callable[[float, float], bool]) -> Compared:
 
 
 def _place(value: Value) -> float:
-    """Return the number by which a value is ordered; the grammar does not allow order comparisons of texts."""
+    """Return the number by which a value is ordered; the grammar does not allow order comparisons of strings."""
     return float(value.toordinal()) if isinstance(value, date) else float(value)
 
 

@@ -46,7 +46,7 @@ _EXAMPLES_OF_KEYS = {
     "inference.calibration.malignant.slope": "1.0",
     "inference.calibration.malignant.intercept": "0.0",
 }
-"""Examples for keys for which the example of their type would be misleading."""
+"""Examples for keys for which an example of their type would be misleading."""
 _EXAMPLES = {
     "an AE title": '"PACS"',
     "a path": '"/srv/directory"',

@@ -320,7 +320,7 @@ def test_other_events_need_no_message(trail: Trail, exam: list[Dataset]) -> None
         assert audit.without_message(session, 10) == []
 
 
-def test_a_backlog_becomes_messages_in_batches_that_wait_for_nothing(trail: Trail) -> None:
+def test_a_backlog_of_events_becomes_messages_in_batches_without_waiting(trail: Trail) -> None:
     facts: EventDetail = {"calling_ae_title": "MODALITY", "sop_class_uid": MG, "patient_mismatch": False}
     with trail.bench.sessions.begin() as session:
         for _ in range(EVENTS_AT_ONCE + 1):

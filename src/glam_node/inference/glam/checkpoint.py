@@ -92,7 +92,7 @@ def convert_checkpoint(path: Path, out: Path) -> ModelPackage:
 
 
 def _published_name(path: Path) -> str:
-    """Return the name of the published checkpoint that the file's name contains, or else the file's own name."""
+    """Return the name of the published checkpoint that the file's name contains; otherwise the file's own name."""
     return next((name for name in PUBLISHED_CHECKPOINTS if name in path.stem.lower()), path.stem)
 
 

@@ -87,7 +87,7 @@ def command_settings(ctx: typer.Context, path: Path | None) -> "Settings":
 
 
 def settings_path(ctx: typer.Context, path: Path | None) -> Path | None:
-    """Return the settings file of the command, else that of `glam-node`, else that of GLAM_NODE_SETTINGS."""
+    """Return the settings file of the command, or that of `glam-node`, or that of GLAM_NODE_SETTINGS, in this order."""
     given: Path | None = path or ctx.find_root().obj
     return given
 

@@ -86,7 +86,7 @@ class _RunningTask:
                     self._task.name,
                     Verdict.FAIL,
                     fact,
-                    "A system that this check asks does not answer. Check that system first.",
+                    "A system that this check contacts does not answer. Check that system first.",
                 )
                 return
             if check is None:

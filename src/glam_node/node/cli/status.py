@@ -123,7 +123,7 @@ def _print_refused(event: str, refused: dict[str, Any]) -> None:
 
 
 def _separator(remedy: str) -> str:
-    """Return a line break if the remedy has several lines, so that a person can copy it as a block; else a space."""
+    """Return a line break if the remedy has several lines, so that people can copy it as a block; otherwise a space."""
     return "\n" if "\n" in remedy else " "
 
 

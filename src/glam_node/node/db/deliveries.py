@@ -35,7 +35,7 @@ def add_missing(session: Session, deliveries: Sequence[Delivery]) -> list[Delive
 
 
 def _take_over(session: Session, delivery: Delivery, superseded: Collection[str]) -> None:
-    """Assign the row of the same object to the job of `delivery` if its job was superseded; send it if withheld."""
+    """Assign a superseded delivery of the same object to the job of `delivery`; send it if it was withheld."""
     same = and_(
         DeliveryRow.destination == delivery.destination,
         DeliveryRow.sop_instance_uid == delivery.sop_instance_uid,

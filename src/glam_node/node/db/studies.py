@@ -37,7 +37,7 @@ def add_instance(session: Session, instance: SOPInstance, attributes: StudyAttri
 
     A late mammogram reopens the study. Other objects, such as SEG, SR and returning results of this node, do not. The
     first Patient ID that an instance states becomes the study's, and an instance with another one is marked
-    `patient_mismatch`. Whether all images are of one person is decided when the study is judged.
+    `patient_mismatch`. Whether all images are of one person is decided when its eligibility is judged.
     """
     insert_missing(session, StudyRow, [new_study(instance, attributes)])
     study = session.get_one(StudyRow, instance.study_instance_uid, with_for_update=_LOCK, populate_existing=True)

@@ -64,7 +64,7 @@ class Exclusion:
 
 
 def is_mammogram(instance: SOPInstance) -> bool:
-    """Return whether the instance is a mammogram; only mammograms can change the judgement on a study."""
+    """Return whether the instance is a mammogram; only mammograms can change the decision on a study."""
     return instance.attributes.modality == "MG"
 
 

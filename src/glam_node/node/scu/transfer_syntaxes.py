@@ -26,7 +26,7 @@ UNCOMPRESSED = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 
 def sendable_syntaxes(path: Path, own: str, preferred: Sequence[str]) -> list[str]:
-    """Return those of the preferred transfer syntaxes in which the object can be sent, in order.
+    """Return the preferred transfer syntaxes in which the object can be sent, in order.
 
     An encapsulated object is sent in its own transfer syntax only. RLE requires an image with whole bytes for each
     sample (PS3.5 8.2.2), and is left out if the file cannot be read.

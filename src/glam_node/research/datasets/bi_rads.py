@@ -13,7 +13,7 @@ _CATEGORY = re.compile(r"(?:BI-?RADS)?\s*([1-6])\s*[abc]?", re.IGNORECASE)
 class BiRadsRule:
     """The BI-RADS categories that count as benign and as malignant.
 
-    An assessment is an opinion, not pathology: some 30 % of lesions in category 4 and 2 % in category 3 are malignant.
+    An assessment is an opinion, not pathology: about 30 % of lesions in category 4 and 2 % in category 3 are malignant.
     """
 
     benign: frozenset[int] = frozenset({2, 3})

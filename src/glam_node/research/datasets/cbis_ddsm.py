@@ -120,7 +120,7 @@ def _tables(path: Path, abnormalities: Sequence[str]) -> Iterator[tuple[Table, s
     files = {folder / name: part for folder in (path, path / "csv") for name, part in names.items()}
     present = {file: part for file, part in files.items() if file.is_file()}
     if not present:
-        raise DatasetError(f"CBIS-DDSM has none of its tables ({', '.join(names)}) in this folder or its folder csv.")
+        raise DatasetError(f"None of CBIS-DDSM's tables ({', '.join(names)}) is in this folder or its folder csv.")
     return ((read_table(file, _COLUMNS), part) for file, part in present.items())
 
 

@@ -3,7 +3,7 @@
 Layout: AllDICOMs/<File Name>_<patient>_MG_<L or R>_<CC or ML>_ANON.dcm, AllXML/<File Name>.xml (OsiriX property
 lists), and INbreast.csv with columns Laterality, View, Acquisition date, File Name, Bi-Rads, separated by ";". If your
 copy has only INbreast.xls, open it in a spreadsheet and save it as CSV. The release writes MLO as ML in file names; ML
-in a header is read as MLO, too.
+in a header is also read as MLO.
 """
 
 import plistlib

@@ -68,7 +68,7 @@ def _listed(table: Table) -> Iterator[tuple[LabelledView, int]]:
             problems.add(row.number, "breast_birads", "must be BI-RADS 1 to 6")
         for column in ("study_id", "image_id"):
             if not row.get(column).isalnum():
-                problems.add(row.number, column, "must be letters and digits, it names a file")
+                problems.add(row.number, column, "must be letters and digits, since it names a file")
         if laterality and view_position and category:
             names = row.get("image_id"), row.get("study_id")
             yield LabelledView(*names, laterality, view_position, False, False, split=row.get("split")), category

@@ -58,7 +58,7 @@ class GlamModel:
         """Return the scores, (local + global) / 2 as published, and the evidence for findings, on the image's pixels.
 
         Raises:
-            UnsupportedMammogram: The node would refuse the image, too.
+            UnsupportedMammogram: The node would also refuse the image.
         """
         check_image(mammogram, self._card)
         view = prepare(mammogram)

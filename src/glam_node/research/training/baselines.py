@@ -62,7 +62,7 @@ class BaselineModel(ABC):
         """Return scores and map; findings lie where the map within the breast exceeds one threshold.
 
         Raises:
-            UnsupportedMammogram: The node would refuse the image, too.
+            UnsupportedMammogram: The node would also refuse the image.
         """
         check_image(mammogram, self._card)
         view = prepare(mammogram)

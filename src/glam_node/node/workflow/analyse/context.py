@@ -11,7 +11,7 @@ from glam_node.node.results.kinds import NOT_ANALYSED_REPORT, wanted_kinds
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Group of destinations whose results look alike and are therefore the same objects."""
+    """Group of destinations whose results look the same and are therefore the same objects."""
 
     destinations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Kinds of results (results.kinds.SOP_CLASSES) by destination name; if empty, the default kinds are kept."""
@@ -22,7 +22,7 @@ class Audience:
 
     @property
     def wanted(self) -> frozenset[str]:
-        """Kinds of results to make."""
+        """Kinds of results to create."""
         instead = [kind for kinds in self.fallbacks.values() for kind in kinds.values()]
         return wanted_kinds(self.destinations.values()).union(instead)
 
@@ -36,7 +36,7 @@ class Audience:
 
     @property
     def standby(self) -> frozenset[str]:
-        """Kinds that are made in case a destination does not accept another kind."""
+        """Kinds that are created in case a destination does not accept another kind."""
         return frozenset(kind for kinds in self.fallbacks.values() for kind in kinds.values())
 
     def among(self, names: Container[str]) -> "Audience":
@@ -56,9 +56,9 @@ class InferenceContext:
     policy: RetryPolicy
     lease_time_s: float
     shadow: frozenset[str] = frozenset()
-    """Names of the destinations whose results are made and kept but not sent."""
+    """Names of the destinations whose results are created and kept but not sent."""
     dry_run: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Kinds of results that would be made, by name of each destination in dry run; these are in no audience."""
+    """Kinds of results that would be created, by name of each destination in dry run; these are in no audience."""
     kinds: KindRules = CONVENTIONAL_VIEWS
     """Kinds of image that are analysed; the header is checked again when an image is read."""
     least_free_bytes: int = 0

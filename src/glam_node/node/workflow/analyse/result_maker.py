@@ -1,6 +1,6 @@
 """Creation of the DICOM objects of one job from its findings and source images, one object after the other.
 
-When a kind of result cannot be made, for an image or for the study, the reason is kept and the others are made.
+When a kind of result cannot be created, for an image or for the study, the reason is kept and the others are created.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -77,7 +77,7 @@ class MadeResult:
 
 @dataclass(frozen=True, slots=True)
 class UnwrittenResult:
-    """A kind of result that could not be made for one image or for the study."""
+    """A kind of result that could not be created for one image or for the study."""
 
     kind: str
     view: str
@@ -101,9 +101,9 @@ class ResultMaker:
     """Headers of the source images by SOP Instance UID, as `source_images.read_sources` returns them."""
     identity: ResultIdentity
     unwritten: list[UnwrittenResult] = field(default_factory=list)
-    """Results that could not be made so far."""
+    """Results that could not be created so far."""
     _made: dict[str, list[Dataset]] = field(default_factory=dict)
-    """Identifiers of the objects made so far, by kind; REFERRING kinds have only those of the last selection."""
+    """Identifiers of the objects created so far, by kind; REFERRING kinds have only those of the last selection."""
     _contents: dict[tuple[str, ...], Dataset] = field(default_factory=dict)
 
     def make(self, selection: ResultSelection) -> Iterator[MadeResult]:

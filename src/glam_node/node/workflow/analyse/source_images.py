@@ -1,4 +1,4 @@
-"""Headers of the source images that results are made from."""
+"""Headers of the source images from which results are created."""
 
 import warnings
 from collections.abc import Callable, Iterable

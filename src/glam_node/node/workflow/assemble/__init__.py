@@ -1,1 +1,1 @@
-"""Assembly: finds complete studies, judges them by the rules, and makes a job for each eligible one."""
+"""Assembly: finds complete studies, judges their eligibility by the rules, and creates a job for each eligible one."""

@@ -63,7 +63,7 @@ class Tried:
 
     studies: tuple[TriedStudy, ...]
     refused: tuple[tuple[str, str], ...]
-    """Names of the files that cannot be judged, with the reason."""
+    """Names of the files to which the rules cannot be applied, with the reason."""
 
 
 def try_rules(paths: Iterable[Path], trial: RuleTrial, calling_ae_title: str, now: datetime) -> Tried:

@@ -1,4 +1,4 @@
-"""Submission: judges complete studies, makes a job for each eligible one, and announces waiting jobs to workers."""
+"""Submission: judges complete studies, creates a job for each eligible one, and announces waiting jobs to workers."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ RUNG_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class SubmissionRules:
-    """Settings by which studies become jobs."""
+    """Settings that decide which studies become jobs."""
 
     eligibility: EligibilityRules
     settings_digest: str
@@ -56,12 +56,12 @@ def submit_complete_studies(
     Args:
         session: Database session.
         now: Current time.
-        rules: Settings by which studies become jobs.
+        rules: Settings that decide which studies become jobs.
         headers: Header fields that the site's rules ask about, by SOP Instance UID; a study with an image that is not
             among them waits for the next call. None if no rule uses header fields.
 
     Returns:
-        The jobs that were made.
+        The jobs that were created.
     """
     waiting = studies.waiting_for_judgement(session, AT_ONCE)
     known = [study for study in waiting if headers is None or all(one in headers for one in _uids(study))]

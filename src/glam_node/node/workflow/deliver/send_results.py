@@ -49,7 +49,7 @@ def deliver_due(
     - Objects of a SOP class that the destination does not accept are REPLACED by those of the class in `fallbacks`.
     - Objects that the destination refuses for good are ABANDONED at once.
     - Objects that fail otherwise are tried again by `policy`.
-    - An object over which the connection was lost is tried again by `policy`, in an association of its own.
+    - An object over which the connection was lost is tried again by `policy`, in a separate association.
     - Objects that were not sent because the connection was lost before are due again at once; their attempt does not
       count.
     - Objects for a destination that does not answer stay due until `policy` gives them up; the destination is called

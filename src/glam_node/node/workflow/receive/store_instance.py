@@ -84,7 +84,7 @@ def _record_duplicate(
     store: InstanceStore,
     writer: Writer,
 ) -> SOPInstance:
-    """Record that a known instance was received again, and keep the new file, too, if its bytes differ.
+    """Record that a known instance was received again; also keep the new file if its bytes differ.
 
     A person decides later which version counts (`workflow/operate/versions.py`).
     """
