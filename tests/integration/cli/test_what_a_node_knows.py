@@ -199,7 +199,7 @@ def test_retry_sends_abandoned_results_again(site: Site, exam: list[Dataset]) ->
 
 def test_retry_says_that_nothing_failed(site: Site, exam: list[Dataset]) -> None:
     uid = reported(site, exam)
-    assert "nothing to try again" in glam_node("--settings", site.settings_path, "study", "retry", uid).stdout
+    assert "nothing to retry" in glam_node("--settings", site.settings_path, "study", "retry", uid).stdout
     assert site.bench.job().state is JobState.SUCCEEDED
 
 

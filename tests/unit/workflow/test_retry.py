@@ -84,7 +84,7 @@ def test_a_study_without_failures_is_left_as_it_is(bench: Workbench, exam: list[
     bench.deliver(Archive())
     report = retry(bench)
     assert not report.did_something
-    assert str(report).startswith("there is nothing to try again")
+    assert str(report).startswith("there is nothing to retry")
 
 
 def test_the_report_says_what_was_done() -> None:

@@ -171,7 +171,7 @@ def test_batches_shrink_when_memory_is_short(hungry: Callable[[int], GlamPredict
 
 
 def test_the_device_is_unavailable_when_a_single_image_does_not_fit(hungry: Callable[[int], GlamPredictor]) -> None:
-    with pytest.raises(DeviceUnavailable, match="not enough free memory"):
+    with pytest.raises(DeviceUnavailable, match="does not have enough free memory"):
         hungry(0).segment([view_of(BREAST)])
 
 

@@ -54,7 +54,7 @@ def test_a_malicious_pickle_is_refused_and_not_executed(tmp_path: Path, protocol
 
 @pytest.mark.parametrize("value", [np.float64(1), np.zeros(2), date(2026, 1, 2), collections.OrderedDict(a=1)])
 def test_objects_are_refused_with_advice(value: object) -> None:
-    with pytest.raises(DatasetError, match="write it as JSON"):
+    with pytest.raises(DatasetError, match="save it as JSON"):
         load_plain_pickle(pickle.dumps([value]))
 
 
