@@ -140,12 +140,12 @@ def check_breast(
     nearer, farther = sorted((contact.left, contact.right))
     if nearer >= limits.largest_contact:
         raise UnsupportedMammogram(
-            "No background was found, the whole width of the image was taken for breast: its background is not black, "
+            "No background was found; the whole width of the image looks like breast: its background is not black, "
             "or it does not show a whole breast."
         )
     if _breast_in_corners(breast, at_right=contact.left >= contact.right) > limits.largest_in_corner:
         raise UnsupportedMammogram(
-            "A corner of the image opposite to the chest wall was taken for breast: its background is not black."
+            "A corner of the image opposite to the chest wall looks like breast: its background is not black."
         )
     if nearer >= limits.remarkable_contact:
         return (

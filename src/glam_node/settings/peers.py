@@ -41,6 +41,6 @@ def distinct(peers: dict[str, PeerSettings]) -> dict[str, PeerSettings]:
         if _overlap(one, other):
             raise contradiction(
                 f"{second}.ae_title",
-                f'"{other.ae_title}" from the same hosts is peers.{first} already; remove one, or separate their hosts',
+                f'"{other.ae_title}" from the same hosts is already peers.{first}; remove one, or separate their hosts',
             )
     return peers

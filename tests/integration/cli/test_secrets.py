@@ -104,7 +104,7 @@ def _log_of_serve(directory: Path, broker_url: str) -> str:
         process = subprocess.Popen([GLAM_NODE, "serve"], env=node.environment(), stdout=log, stderr=log)
     with process:
         try:
-            wait_until(lambda: "does not answer" in log_path.read_text() or "did not accept a message" in log_path.read_text())
+            wait_until(lambda: "does not answer" in log_path.read_text() or "did not accept" in log_path.read_text())
             assert (directory / "storage" / "in-force.json").is_file()
             assert_hidden((directory / "storage" / "in-force.json").read_text())
         finally:

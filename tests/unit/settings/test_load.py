@@ -124,7 +124,7 @@ CONTRADICTIONS = [
     (
         "tls = { port = 104, certificate = 'a', key = 'b', ca = 'c' }\nnode.port = 104",
         "tls.port",
-        "104 is node.port already",
+        "104 is already node.port",
     ),
     ("node.port = 8114\nconsole.port = 8114", "console.port", "8114 is node.port already"),
     *[
@@ -215,7 +215,7 @@ def test_mistakes_in_different_sections_do_not_hide_each_other(tmp_path: Path) -
 )
 def test_two_peers_that_one_caller_could_be_are_refused(first: str, second: str, tmp_path: Path) -> None:
     text = f"peers.a = {{ ae_title = 'PACS', hosts = {first} }}\npeers.b = {{ ae_title = 'PACS', hosts = {second} }}"
-    assert "is peers.a already" in problems_of(text, tmp_path)["peers.b.ae_title"]
+    assert "is already peers.a" in problems_of(text, tmp_path)["peers.b.ae_title"]
 
 
 @pytest.mark.parametrize(("host", "other"), [("10.0.0.5", "127.0.0.1"), ("127.0.0.1", "::1"), ("pacs", "localhost")])

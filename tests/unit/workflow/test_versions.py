@@ -265,7 +265,7 @@ def test_a_study_whose_only_image_moved_away_is_left_out(bench: Workbench, send:
     with bench.sessions() as session:
         left = studies.get(session, exam[0].StudyInstanceUID)
     assert left is not None
-    assert (left.state, left.reason) == (StudyState.INELIGIBLE, "the node keeps no image of the study any more")
+    assert (left.state, left.reason) == (StudyState.INELIGIBLE, "the node no longer has any image of the study")
 
 
 def test_a_worker_that_has_begun_queues_nothing_of_replaced_images(

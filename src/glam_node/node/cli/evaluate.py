@@ -244,7 +244,7 @@ def _print(outcome: Any, package: Path) -> None:
     for failure in outcome.failures[:_SHOWN_FAILURES]:
         typer.echo(f"not measured: {failure}")
     if len(outcome.failures) > _SHOWN_FAILURES:
-        typer.echo(f"... and {len(outcome.failures) - _SHOWN_FAILURES} more, metrics.json lists all")
+        typer.echo(f"... and {len(outcome.failures) - _SHOWN_FAILURES} more; metrics.json lists all")
     for path in outcome.files:
         typer.echo(str(path))
     typer.echo(_last_line(outcome, package))

@@ -121,7 +121,7 @@ def judge(study: Study, rules: EligibilityRules, also: tuple[Exclusion, ...] = (
         also: Further rules that leave out images which the built-in rules accept.
     """
     if not study.instances:
-        return Eligibility(False, "no_images", "the node keeps no image of the study any more", (), {})
+        return Eligibility(False, "no_images", "the node no longer has any image of the study", (), {})
     left_out: dict[str, LeftOut] = {}
     images: list[SOPInstance] = []
     for instance in study.instances:

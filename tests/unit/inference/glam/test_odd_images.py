@@ -170,7 +170,7 @@ def inverted(pixels: Pixels) -> Pixels:
         (label_alone, "nothing that differs from its background"),
         (noise, "No background was found"),
         (gradient, "No background was found"),
-        (gradient_below, "A corner of the image opposite to the chest wall was taken for breast"),
+        (gradient_below, "A corner of the image opposite to the chest wall looks like breast"),
         (mask, "no contrast"),
         (inverted, "the image is inverted"),
         (np.rot90, "turned by 90 degrees"),
