@@ -86,10 +86,10 @@ def test_variables_of_kubernetes_are_not_named(tmp_path: Path) -> None:
 
 REFUSED = {
     "tls.plain = false": "tls.plain: = false closes node.port",
-    "console.port = 11112\nconsole.host = '0.0.0.0'": "console.port: 11112 is node.port already",
-    "console.port = 11112": "console.port: 11112 is node.port already",
+    "console.port = 11112\nconsole.host = '0.0.0.0'": "console.port: 11112 is already node.port",
+    "console.port = 11112": "console.port: 11112 is already node.port",
     "node.host = '127.0.0.1'\nconsole.port = 104\n"
-    "tls = { port = 104, certificate = 'a', key = 'b', ca = 'c' }": "console.port: 104 is tls.port already",
+    "tls = { port = 104, certificate = 'a', key = 'b', ca = 'c' }": "console.port: 104 is already tls.port",
     "destinations.x = { kind = 'folder', path = '/x', storage_commitment = true }": 'is for kind = "c-store"',
     "destinations.x = { kind = 'folder', path = '/x', host = 'h' }": "destinations.x.host: is for kind =",
 }
