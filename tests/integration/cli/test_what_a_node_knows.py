@@ -215,7 +215,7 @@ def test_a_study_is_held_set_aside_and_released(site: Site, exam: list[Dataset])
     )
     assert "Release it first" in glam_node(*on, "study", "retry", uid, expect=1).stderr
     assert "no work is done on it" in glam_node(*on, "study", "set-aside", uid, "--reason", "not needed").stdout
-    assert "goes on" in glam_node(*on, "study", "release", uid).stdout
+    assert "its work continues" in glam_node(*on, "study", "release", uid).stdout
     assert "neither held nor set aside" in glam_node(*on, "study", "release", uid, expect=1).stderr
     with site.bench.sessions() as session:
         told = [event.detail for event in audit.timeline(session, uid)][-3:]

@@ -107,7 +107,7 @@ MISTAKES = [
         "0 to 1",
     ),
     ("[results]\nstation_name = 'MORE THAN SIXTEEN LETTERS'", "results.station_name", "at most 16 characters"),
-    ("[results]\nmanufacturer = 'a\\b'", "results.manufacturer", "without backslash"),
+    ("[results]\nmanufacturer = 'a\\b'", "results.manufacturer", "without a backslash"),
     ("[alerts]\nscore_drift = 0", "alerts.score_drift", "0 is not allowed: a number, more than 0 and at most 1"),
     ("[log]\nlevel = 'loud'", "log.level", '"debug"'),
     ("database_url = 'mysql://host/glam'", "database_url", "postgresql+psycopg"),

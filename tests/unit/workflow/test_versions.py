@@ -414,7 +414,7 @@ def test_a_decision_requires_a_newer_version_and_a_reason(
     with pytest.raises(PermanentError, match=r"Study .* has no newer version of an image"):
         decide("why not")
     send(*changed(exam[:1], PatientID="CORRECTED"))
-    with pytest.raises(PermanentError, match="State a reason"):
+    with pytest.raises(PermanentError, match="Enter a reason"):
         decide("")
 
 

@@ -77,7 +77,7 @@ def test_a_study_is_held_and_released_by_its_buttons(node: Node, anna: Browser, 
     assert "Hold: the study is held" not in anna.ask(f"/studies/{uid}")[1]
     (event,) = told(node, "study_held")
     assert (event["account"], event["address"], event["reason"]) == ("anna", "127.0.0.1", "a prior is awaited")
-    assert "goes on" in act(anna, uid, "release")[1]
+    assert "its work continues" in act(anna, uid, "release")[1]
     assert standing(node, uid) is Standing.FREE
 
 

@@ -139,7 +139,7 @@ def test_one_study_cannot_be_halved() -> None:
 
 
 def test_models_need_distinct_names() -> None:
-    with pytest.raises(ValueError, match="name of its own"):
+    with pytest.raises(ValueError, match="distinct names"):
         evaluate(TOYS, [ToyModel(), ToyModel()])
 
 

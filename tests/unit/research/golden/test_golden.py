@@ -123,7 +123,7 @@ def test_a_file_that_is_not_golden_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_lacks_a_part_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableGoldenFile, match="garbles"):
+    with pytest.raises(UnreadableGoldenFile, match="malformed entry"):
         verify_golden(write_golden(tmp_path / "golden.npz", prep_cases=[{"name": "x"}]))
 
 

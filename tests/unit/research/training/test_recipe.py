@@ -56,5 +56,5 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
 
 
 def test_the_error_for_a_missing_recipe_lists_the_built_in_ones() -> None:
-    with pytest.raises(RecipeError, match=r"there are .*phantom"):
+    with pytest.raises(RecipeError, match=r"built-in recipes are .*phantom"):
         find_recipe("no-such-recipe")
