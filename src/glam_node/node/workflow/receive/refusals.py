@@ -51,7 +51,7 @@ class Refusals:
             log.error("refusal_not_recorded", refused=str(kind), failure=str(error))
 
     def _counted(self, refusal: tuple[object, ...], now: datetime) -> EventDetail | None:
-        """Return the counts of refusals left out before this one; None when this one is to be left out, too."""
+        """Return the counts of refusals left out before this one; None if this one is also to be left out."""
         with self._lock:
             last = self._recorded.get(refusal)
             if last is not None and now - last.at < EVERY:
