@@ -99,7 +99,7 @@ def _print_left_out(left_out: dict[str, int]) -> None:
 
     for rule, count in left_out.items():
         fact, remedy = REMEDIES[rule]
-        typer.echo(f"not analysed  {counted(count, 'study')} of the last day by {rule}: such studies {fact}")
+        typer.echo(f"not analysed  {counted(count, 'study')} in the last day by {rule}: such studies {fact}")
         typer.echo(f"    what to do: {remedy}")
 
 

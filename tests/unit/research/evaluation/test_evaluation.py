@@ -128,7 +128,7 @@ def test_thresholds_may_be_chosen_on_another_data_set() -> None:
     assert "others" in parts.rule
 
 
-def test_images_that_are_chosen_on_and_measured_are_refused() -> None:
+def test_data_sets_that_share_images_cannot_be_divided() -> None:
     with pytest.raises(DatasetError, match=r"have images in common \(8\)"):
         divide(ToyDataset(range(5)), ToyDataset(range(3, 9)))
 
