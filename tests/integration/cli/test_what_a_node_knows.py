@@ -129,7 +129,7 @@ def test_status_says_what_to_do_about_studies_that_the_demonstration_left_out(si
         session.execute(update(StudyRow).values(left_out))
     told = glam_node("--settings", site.settings_path, "status").stdout
     for words in (
-        "not analysed  1 study of the last day by demonstration_package: such studies are of patients",
+        "not analysed  1 study in the last day by demonstration_package: such studies are of patients",
         "demonstration_package",
         "Set inference.package",
     ):

@@ -52,7 +52,7 @@ def test_a_repeated_request_sends_results_only_once(reported: Workbench) -> None
     ("destination", "message"),
     [
         ("nowhere", r"no \[destinations\.nowhere\] .*: archive, dry, new, other"),
-        ("new", "new does not ask for any result that study"),
+        ("new", "new asks for no result that study"),
         ("dry", r"destinations\.dry\.mode is dry_run\. Set it to live, run `glam-node settings reload`"),
     ],
 )
