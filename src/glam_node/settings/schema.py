@@ -223,14 +223,16 @@ class Settings(Section):
     @model_validator(mode="after")
     def _has_one_listener_per_port(self) -> Self:
         if self.tls.plain and self.node.port and self.tls.port == self.node.port:
-            raise contradiction("tls.port", f"{self.tls.port} is node.port already; take another, or tls.plain = false")
+            raise contradiction(
+                "tls.port", f"{self.tls.port} is already node.port; choose another, or set tls.plain = false"
+            )
         if not share_an_address(self.node.host, self.console.host):
             return self
         dicom = {"tls.port": self.tls.port, **({"node.port": self.node.port} if self.tls.plain else {})}
         taken = next((name for name, port in dicom.items() if port and port == self.console.port), None)
         if taken:
             raise contradiction(
-                "console.port", f"{self.console.port} is {taken} already; take another, or another console.host"
+                "console.port", f"{self.console.port} is already {taken}; choose another, or another console.host"
             )
         return self
 

@@ -126,12 +126,12 @@ CONTRADICTIONS = [
         "tls.port",
         "104 is already node.port",
     ),
-    ("node.port = 8114\nconsole.port = 8114", "console.port", "8114 is node.port already"),
+    ("node.port = 8114\nconsole.port = 8114", "console.port", "8114 is already node.port"),
     *[
         (
             f"node = {{ host = '{host}', port = 8114 }}\nconsole = {{ host = '{other}', port = 8114 }}",
             "console.port",
-            "8114 is node.port already; take another, or another console.host",
+            "8114 is already node.port; choose another, or another console.host",
         )
         for host, other in (
             ("10.0.0.5", "0.0.0.0"),
