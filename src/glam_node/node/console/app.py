@@ -11,20 +11,21 @@ from anyio import CapacityLimiter, to_thread
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from glam_node.node.bootstrap import Node, database_trouble
 from glam_node.node.console import action_routes, destinations, error_pages, queue, refusals, studies, study
 from glam_node.node.console.authentication import Authentication, Endpoint
 from glam_node.node.console.health import checks
 from glam_node.node.console.metrics_collector import NodeCollector
-from glam_node.node.console.proxies import BehindProxies, is_encrypted
+from glam_node.node.console.proxies import BehindProxies
 from glam_node.node.console.rendering import Renderer
 from glam_node.node.console.rules_page import RulesPage
 from glam_node.node.console.sign_in import SignIn
@@ -116,7 +117,7 @@ def create_console(
 
     middleware = [
         Middleware(BehindProxies, proxies=chosen.trusted_proxies),
-        Middleware(BaseHTTPMiddleware, dispatch=_with_headers),
+        Middleware(_WithHeaders),
     ]
     if local:
         # Against DNS rebinding: refuse requests to names other than those of this machine.
@@ -173,8 +174,23 @@ def _monitoring(node: Node, now: Callable[[], datetime]) -> list[BaseRoute]:
     return [Route("/metrics", metrics), Route("/healthz", alive), Route("/readyz", ready)]
 
 
-async def _with_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
-    response = await call_next(request)
-    for name, value in (_HEADERS | (_OVER_TLS if is_encrypted(request) else {})).items():
-        response.headers.setdefault(name, value)
-    return response
+class _WithHeaders:
+    """ASGI middleware that adds the headers of every response.
+
+    Starlette's BaseHTTPMiddleware would end a response that fails midway as if it were complete.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = _HEADERS | (_OVER_TLS if scope.get("scheme") == "https" else {})
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = MutableHeaders(scope=message)
+                for name, value in headers.items():
+                    given.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

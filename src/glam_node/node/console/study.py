@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from glam_node.inference.errors import InferenceError
 from glam_node.node.bootstrap import Node
@@ -16,7 +16,7 @@ from glam_node.node.console.pictures import LARGE_HEIGHT, SHOWN_HEIGHT, edition,
 from glam_node.node.console.rendering import Renderer
 from glam_node.node.console.studies import delivery_state, may_see_identities
 from glam_node.node.console.timeline import steps
-from glam_node.node.console.zip_stream import zip_of
+from glam_node.node.console.zip_stream import ZipResponse
 from glam_node.node.db import deliveries, jobs, studies
 from glam_node.node.domain.account import Right
 from glam_node.node.domain.event import EventKind
@@ -112,8 +112,7 @@ def results(renderer: Renderer, request: Request) -> Response:
     if not files:
         raise HTTPException(404, "This study has no result files: none was made yet, or retention removed them.")
     renderer.access_log.record(request, [study.study_instance_uid], again=True)
-    headers = {"Content-Disposition": f'attachment; filename="{study.study_instance_uid}.zip"'}
-    return StreamingResponse(zip_of(files), media_type="application/zip", headers=headers)
+    return ZipResponse(files, f"{study.study_instance_uid}.zip")
 
 
 def patient(renderer: Renderer, request: Request, _: Fields) -> Response:

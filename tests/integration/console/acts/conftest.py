@@ -90,6 +90,12 @@ def port(node: Node, bench: Workbench) -> Iterator[int]:
         yield port
 
 
+def signed_in(port: int, name: str) -> Browser:
+    browser = Browser(port)
+    assert f"{name} (" in browser.sign_in(name, PASSWORD)[1]
+    return browser
+
+
 def standing(node: Node, uid: str) -> Standing:
     """Return the standing of the study."""
     with node.sessions() as session:

@@ -33,7 +33,7 @@ from glam_node.node.workflow.record.audit_trail import write_audit_messages
 from tests.builders import NOW
 from tests.command_line import glam_node
 from tests.integration import archive as dicom
-from tests.integration.console.acts.conftest import PASSWORD, form, standing
+from tests.integration.console.acts.conftest import PASSWORD, form, signed_in, standing
 from tests.integration.console.browser import Browser
 from tests.unit.workflow.workbench import Archive, Workbench
 
@@ -44,12 +44,6 @@ LARGE_BYTES = 2**26
 @pytest.fixture
 def anna(port: int) -> Browser:
     return signed_in(port, "anna")
-
-
-def signed_in(port: int, name: str) -> Browser:
-    browser = Browser(port)
-    assert f"{name} (" in browser.sign_in(name, PASSWORD)[1]
-    return browser
 
 
 def told(node: Node, event: str) -> list[dict[str, Any]]:
