@@ -207,3 +207,27 @@ DestinationSettings = Annotated[
     Discriminator(_tag),
 ]
 """One destination; `kind` decides its class."""
+
+_CLASSES: dict[str, type[DestinationBase]] = {
+    "c-store": CStoreSettings,
+    "stow-rs": StowSettings,
+    "folder": FolderSettings,
+}
+
+
+def without_idle_keys(destination: dict[str, Any]) -> dict[str, Any]:
+    """Return a destination without the keys of other kinds that are empty or at their default.
+
+    Files that older versions wrote with every setting, such as those in backups, have the keys of all kinds.
+    """
+    own = _CLASSES.get(str(destination.get("kind", "c-store")))
+    defaults = {name: field.default for each in _CLASSES.values() for name, field in each.model_fields.items()}
+    return {
+        key: value
+        for key, value in destination.items()
+        if own is None or key in own.model_fields or key not in defaults or not _is_idle(value, defaults[key])
+    }
+
+
+def _is_idle(value: Any, default: Any) -> bool:
+    return not value or value == (list(default) if isinstance(default, tuple) else default)

@@ -1,10 +1,39 @@
-"""Settings that are valid but have no effect because of another setting."""
+"""Settings that are accepted but have no effect, because of another setting or because they are of an older version."""
 
 from collections.abc import Iterator
+from typing import Any
 
+from glam_node.settings.destinations import without_idle_keys
 from glam_node.settings.problems import Problem
 from glam_node.settings.schema import Settings
 from glam_node.settings.section import Section
+
+FORMER_KEYS = {("node", "upper_layer"): "there is only one receiver now"}
+"""The keys of older versions, each as section and key, and the reason why it is gone."""
+
+
+def without_former_keys(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return settings, given as JSON values, without what files of older versions may contain but has no effect."""
+    kept = {
+        section: {key: value for key, value in inner.items() if (section, key) not in FORMER_KEYS}
+        if isinstance(inner, dict)
+        else inner
+        for section, inner in tree.items()
+    }
+    destinations = kept.get("destinations")
+    if isinstance(destinations, dict):
+        kept["destinations"] = {
+            name: without_idle_keys(one) if isinstance(one, dict) else one for name, one in destinations.items()
+        }
+    return kept
+
+
+def former_keys(tree: dict[str, Any]) -> Iterator[Problem]:
+    """Yield the keys of older versions in settings that are given as JSON values."""
+    for (section, key), reason in FORMER_KEYS.items():
+        inner = tree.get(section)
+        if isinstance(inner, dict) and key in inner:
+            yield Problem(f"{section}.{key}", f"no longer has an effect, because {reason}; delete it")
 
 
 def without_effect(settings: Settings) -> Iterator[Problem]:

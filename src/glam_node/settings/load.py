@@ -15,6 +15,7 @@ from glam_node.settings.environment import (
     Variable,
     apply_variables,
 )
+from glam_node.settings.ineffective import former_keys, without_former_keys
 from glam_node.settings.problems import Problem, location_of, problem_from
 from glam_node.settings.schema import Settings
 
@@ -47,17 +48,33 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: The settings cannot be used; the error lists every mistake.
     """
-    source = path or (Path(environ[SETTINGS_VARIABLE]) if environ.get(SETTINGS_VARIABLE) else None)
-    tree = _read(source) if source is not None else {}
-    try:
-        variables = apply_variables(tree, environ)
-    except UnreadableVariable as error:
-        raise SettingsError((Problem("", f"{error} (environment variable {error.name})"),), source) from None
+    tree, variables, source = _gathered(path, environ)
     try:
         return _validate(tree, variables)
     except ValidationError as error:
         problems = (problem_from(mistake, variables) for mistake in error.errors())
         raise SettingsError(tuple(sorted(problems, key=lambda problem: problem.key)), source) from None
+
+
+def former_keys_in(path: Path | None, environ: Mapping[str, str]) -> tuple[Problem, ...]:
+    """Return the keys of older versions in a file and the environment; `load_settings` ignores them.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    return tuple(former_keys(_gathered(path, environ)[0]))
+
+
+def _gathered(
+    path: Path | None, environ: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[Location, Variable], Path | None]:
+    """Return the values of the file and the environment, the place of each variable in them, and the file."""
+    source = path or (Path(environ[SETTINGS_VARIABLE]) if environ.get(SETTINGS_VARIABLE) else None)
+    tree = _read(source) if source is not None else {}
+    try:
+        return tree, apply_variables(tree, environ), source
+    except UnreadableVariable as error:
+        raise SettingsError((Problem("", f"{error} (environment variable {error.name})"),), source) from None
 
 
 def problems_of(tree: dict[str, Any]) -> tuple[Problem, ...]:
@@ -100,7 +117,9 @@ def _validate(tree: dict[str, Any], variables: Mapping[Location, Variable]) -> S
 def validated(tree: dict[str, Any]) -> Settings:
     """Return the settings that are given as JSON values; raise pydantic's ValidationError for mistakes.
 
+    Keys that older versions wrote and that have no effect are ignored.
+
     Validation is strict, so that "11112" is not a port. The values are converted to JSON first, because strict
     validation accepts a list for a tuple and a string for a path only in JSON.
     """
-    return Settings.model_validate_json(json.dumps(tree, default=str), strict=True)
+    return Settings.model_validate_json(json.dumps(without_former_keys(tree), default=str), strict=True)

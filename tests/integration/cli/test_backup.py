@@ -44,6 +44,43 @@ def test_a_node_is_made_again_with_the_settings_of_its_backup(site: Site, exam: 
     assert listed[0] == listed[1]
 
 
+OF_AN_OLDER_VERSION = """
+[node]
+upper_layer = "pynetdicom"
+[destinations.trial]
+kind = "folder"
+path = "results"
+ae_title = "ARCHIVE"
+host = "127.0.0.1"
+port = 104
+service_path = "/dicom-web"
+tls = false
+transfer_syntaxes = ["explicit_vr_little_endian", "implicit_vr_little_endian"]
+storage_commitment = false
+timeout = 30.0
+[destinations.web]
+kind = "stow-rs"
+ae_title = "ARCHIVE"
+transfer_syntaxes = ["explicit_vr_little_endian", "implicit_vr_little_endian"]
+storage_commitment = false
+[destinations.pacs]
+kind = "c-store"
+service_path = "/dicom-web"
+"""
+"""Parts of what an earlier version wrote into a backup: every kind of destination had the keys of all kinds."""
+
+
+def test_settings_in_a_backup_of_an_older_version_can_be_used(site: Site, tmp_path: Path) -> None:
+    glam_node("--settings", site.settings_path, "backup", tmp_path / "backup")
+    path = tmp_path / "old.toml"
+    path.write_text(f"storage.root = '{tmp_path / 'again'}'\n{OF_AN_OLDER_VERSION}")
+    assert (
+        "warn  node.upper_layer: no longer has an effect" in glam_node("settings", "check", "--settings", path).stderr
+    )
+    glam_node("--settings", path, "restore", tmp_path / "backup")
+    assert load_settings(path, {}).destinations["trial"].kind == "folder"
+
+
 def test_settings_in_a_backup_are_those_in_force_without_passwords(site: Site, tmp_path: Path) -> None:
     broker = "redis://:secret@127.0.0.1:6379/0"
     glam_node("--settings", site.settings_path, "backup", tmp_path / "backup", GLAM_NODE__BROKER_URL=broker)

@@ -15,6 +15,8 @@ from glam_node.settings.schema import Settings
 KINDS: dict[str, dict[str, Any]] = {"c-store": {}, "stow-rs": {}, "folder": {"path": "results"}}
 """The keys that a destination of each kind needs."""
 OWN = [key for key in keys().values() if key.path[:2] == ("destinations", "NAME") and len(key.path) == 3]
+OTHER_VALUES: dict[str, Any] = {"port": 105, "tls": True, "timeout": 5.0, "transfer_syntaxes": ["rle_lossless"]}
+"""A value that is not the default, for the keys that are not strings."""
 FOREIGN = [(kind, key) for kind in KINDS for key in OWN if kind not in key.kinds]
 
 
@@ -31,13 +33,19 @@ def test_each_kind_has_its_own_keys() -> None:
 
 @pytest.mark.parametrize(("kind", "key"), FOREIGN, ids=lambda one: one.path[-1] if isinstance(one, Key) else one)
 def test_a_key_of_another_kind_is_reported_with_the_kinds_that_have_it(kind: str, key: Key) -> None:
-    destination = {"kind": kind, **KINDS[kind], key.path[-1]: key.default}
+    destination = {"kind": kind, **KINDS[kind], key.path[-1]: OTHER_VALUES.get(key.path[-1], "other")}
     (problem,) = problems_of({"destinations": {"x": destination}})
     assert problem.key == f"destinations.x.{key.path[-1]}"
     assert problem.message.startswith("is for kind = ")
     assert problem.message.endswith(f'and this destination has kind = "{kind}"')
     named = problem.message.partition(", and")[0]
     assert [one for one in KINDS if f'"{one}"' in named] == list(key.kinds)
+
+
+@pytest.mark.parametrize(("kind", "key"), FOREIGN, ids=lambda one: one.path[-1] if isinstance(one, Key) else one)
+def test_a_key_of_another_kind_that_is_empty_or_at_its_default_is_ignored(kind: str, key: Key) -> None:
+    for value in (key.default, ""):
+        assert problems_of({"destinations": {"x": {"kind": kind, **KINDS[kind], key.path[-1]: value}}}) == ()
 
 
 def test_a_destination_without_a_kind_is_a_dicom_archive(tmp_path: Path) -> None:

@@ -45,13 +45,14 @@ def check(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOpti
     """Check the settings and the files that they name, and list every mistake. Exit with 1 if there is one."""
     from glam_node.node.cli.checks_of_files import file_problems
     from glam_node.settings.ineffective import without_effect
-    from glam_node.settings.load import SettingsError, load_settings
+    from glam_node.settings.load import SettingsError, former_keys_in, load_settings
     from glam_node.settings.problems import mistyped_variables
 
     path = settings_path(ctx, settings)
     try:
         configured = load_settings(path, os.environ)
         problems, warnings = file_problems(configured)
+        warnings += former_keys_in(path, os.environ)
         warnings += (*mistyped_variables(os.environ), *without_effect(configured))
         if problems:
             raise SettingsError(problems, path)
