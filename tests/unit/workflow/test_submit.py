@@ -94,7 +94,7 @@ def test_a_failed_job_needs_nobody_once_a_newer_job_replaces_it(bench: Workbench
     assert [one.state for one in bench.jobs()] == [JobState.PENDING, JobState.SUPERSEDED]
 
 
-def test_a_late_image_after_the_report_makes_a_new_job_beside_the_old(bench: Workbench) -> None:
+def test_a_late_image_after_the_report_makes_a_second_job(bench: Workbench) -> None:
     submit(bench, *four_views())
     succeed(bench)
     assert len(submit(bench, late(bench))) == 1

@@ -163,7 +163,7 @@ def test_the_results_of_images_that_were_replaced_are_described_as_superseded(
     assert {row["sop_instance_uid"] for row in rows if row["superseded"]} == earlier
 
 
-def test_a_taken_study_has_the_patient_of_its_newer_images_and_the_act_is_recorded(
+def test_taking_newer_images_takes_their_patient_and_is_recorded(
     bench: Workbench, send: Send, exam: list[Dataset]
 ) -> None:
     reported(bench, send, exam)

@@ -96,7 +96,7 @@ def handshake_failure(tls: PeerTLS, address: tuple[str, int], timeout_s: float) 
         except ssl.SSLCertVerificationError as error:
             section = tls.files.section
             return HandshakeFailure(
-                f"its certificate is not to be trusted: {unstopped(error.verify_message)}. "
+                f"its certificate is not trusted: {unstopped(error.verify_message)}. "
                 f"Check {section}.ca and {section}.server_name, and the dates of its certificate",
                 certificate_trouble(error),
             )

@@ -49,7 +49,7 @@ def opened(folder: Path, **tables: list[dict[str, str]]) -> ListedDataset:
     ("pathology", "labels"),
     [("MALIGNANT", (False, True)), ("BENIGN", (True, False)), ("BENIGN_WITHOUT_CALLBACK", (True, False))],
 )
-def test_pathology_says_the_label(tmp_path: Path, images: Path, pathology: str, labels: tuple[bool, bool]) -> None:
+def test_pathology_decides_the_label(tmp_path: Path, images: Path, pathology: str, labels: tuple[bool, bool]) -> None:
     assert opened(tmp_path, mass_train=[cbis_row(pathology=pathology)]).views[0].labels == labels
 
 
@@ -111,7 +111,7 @@ def test_a_patient_in_any_test_set_is_never_trained_on(tmp_path: Path, images: P
     assert [view.split for view in dataset.views] == ["test", "test"]
 
 
-def test_one_kind_of_abnormality_may_be_taken_alone(tmp_path: Path, images: Path) -> None:
+def test_one_kind_of_abnormality_may_be_selected(tmp_path: Path, images: Path) -> None:
     opened(tmp_path, mass_train=[cbis_row()], calc_test=[cbis_row("Calc-Test_P_00001_RIGHT_CC")])
     assert [view.split for view in open_cbis_ddsm(tmp_path, abnormalities=("mass",)).views] == ["training"]
 
