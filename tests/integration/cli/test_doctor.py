@@ -93,7 +93,7 @@ def test_self_test_sends_nothing_to_the_archive(site: Site, archive: Archive) ->
     at = {"KIND": "c-store", "HOST": "127.0.0.1", "PORT": str(archive.port)}
     result = glam_node(
         "--settings", site.settings_path, "doctor", "--self-test", "--without", "model", "--json", expect=0, text="",
-        **{f"GLAM_NODE__DESTINATIONS__ARCHIVE__{key}": value for key, value in at.items()},
+        **{f"GLAM_NODE__DESTINATIONS__PACS__{key}": value for key, value in at.items()},
     )  # fmt: skip
     lines = {line["check"]: line for line in json.loads(result.stdout)}
     told = ["self-test start", "self-test C-STORE", "self-test results", "self-test truth"]
