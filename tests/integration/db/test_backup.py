@@ -3,6 +3,7 @@
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
@@ -13,11 +14,13 @@ from sqlalchemy.orm import Session
 
 from glam_node.inference.phantom import make_exam
 from glam_node.inference.threshold import ThresholdPredictor, threshold_package
-from glam_node.node.db import audit, studies
+from glam_node.node.db import audit, conflicts, studies
 from glam_node.node.db.engine import SessionFactory, open_database
+from glam_node.node.domain.conflict import Conflict
 from glam_node.node.domain.event import EventKind
-from glam_node.node.domain.study import StudyState
+from glam_node.node.domain.study import Standing, StudyState
 from glam_node.node.errors import PermanentError
+from glam_node.node.storage.files import write_durably
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.operate.backup import BackupReport, back_up
 from glam_node.node.workflow.operate.restore import RestoreReport, restore
@@ -132,6 +135,46 @@ def test_backup_keeps_the_record_but_not_the_files_of_a_delivered_study(
     restored, report = again()
     assert (report.studies, report.retired) == (1, 1)
     assert restored.study().state is StudyState.RETIRED
+
+
+def corrected(bench: Workbench, image: Dataset) -> None:
+    """Record that the image came again and states another patient, and keep its file."""
+    (known,) = [one for one in bench.study().instances if one.sop_instance_uid == image.SOPInstanceUID]
+    path = f"conflicts/{known.sop_instance_uid}-0.dcm"
+    write_durably(bench.store.resolve(path), b"newer")
+    study = bench.study()
+    newer = Conflict(replace(known, path=path), study.attributes, study.study_instance_uid, ("patient",))
+    with bench.sessions.begin() as session:
+        conflicts.add(session, newer)
+
+
+def test_a_study_with_newer_versions_that_wait_for_a_person_is_backed_up_with_its_files(
+    bench: Workbench, back: Back, again: Again, exam: list[Dataset]
+) -> None:
+    delivered(bench, exam)
+    corrected(bench, exam[0])
+    assert back().images == {bench.study().study_instance_uid: 4}
+    restored, report = again()
+    assert (restored.study(), report.retired) == (bench.study(), 0)
+    assert [path.read_bytes() for path, _ in restored.store.conflicts()] == [b"newer"]
+    assert list(restored.results()) == list(bench.results())
+
+
+@pytest.mark.parametrize("is_set_aside", [False, True], ids=["undecided", "set aside"])
+def test_a_study_of_two_patients_is_backed_up_with_its_files(
+    bench: Workbench, back: Back, again: Again, exam: list[Dataset], is_set_aside: bool
+) -> None:
+    bench.receive(*exam)
+    with bench.sessions.begin() as session:
+        complete = studies.set_state(session, bench.study(), StudyState.COMPLETE, "quiet_time", "")
+        studies.set_state(session, complete, StudyState.INELIGIBLE, "two_patients", "birth date differs")
+        if is_set_aside:
+            studies.set_standing(session, complete, Standing.SET_ASIDE, "of another person")
+    assert back().files == 4
+    restored, report = again()
+    assert (restored.study(), report.retired) == (bench.study(), 0)
+    with restored.sessions() as session:
+        assert len(conflicts.in_doubt(session)) == (not is_set_aside)
 
 
 def test_backup_keeps_all_files_if_everything_is_requested(

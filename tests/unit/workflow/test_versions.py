@@ -23,7 +23,8 @@ from glam_node.node.errors import PermanentError
 from glam_node.node.storage.instances import InstanceStore, write_marker
 from glam_node.node.workflow.deliver.commit_results import CommitmentRules, commit_results, take_report
 from glam_node.node.workflow.operate.resend import Selection, resend
-from glam_node.node.workflow.operate.retention import RetentionRules, retire_newer_versions
+from glam_node.node.workflow.operate.retention import RetentionRules, retire, retire_newer_versions
+from glam_node.node.workflow.operate.standing import set_aside
 from glam_node.node.workflow.operate.study_description import describe
 from glam_node.node.workflow.operate.versions import keep_first, take_newer
 from glam_node.node.workflow.receive.store_instance import Received, receive
@@ -427,12 +428,57 @@ def test_a_lost_file_prevents_taking_newer_versions(bench: Workbench, send: Send
     assert bench.study().attributes.patient_id == exam[0].PatientID
 
 
+def tidied(bench: Workbench) -> tuple[int, int]:
+    """Return the number of newer versions and of studies that retention removes after years."""
+    bench.clock.turn(10**8)
+    rules, now = RetentionRules(timedelta(days=1), 0), bench.clock()
+    versions = retire_newer_versions(bench.sessions, bench.store, rules, now)
+    return versions, retire(bench.sessions, bench.store, rules, now)
+
+
+def delivered(bench: Workbench, send: Send, images: list[Dataset]) -> None:
+    reported(bench, send, images)
+    bench.deliver(Archive())
+
+
 def test_a_version_that_retention_removes_is_not_asked_about(bench: Workbench, send: Send, exam: list[Dataset]) -> None:
+    delivered(bench, send, exam[:1])
+    send(*changed(exam[:1], InstitutionName="ELSEWHERE"))
+    assert tidied(bench) == (1, 1)
+    assert doubts(bench) == []
+
+
+def test_retention_keeps_a_study_and_its_newer_versions_until_a_person_decides(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
+    delivered(bench, send, exam[:1])
+    send(*changed(exam[:1], PatientID="CORRECTED"))
+    assert tidied(bench) == (0, 0)
+    assert [doubt.kinds for doubt in doubts(bench)] == [("patient",)]
+    keep(bench)
+    assert tidied(bench) == (1, 1)
+
+
+def test_retention_keeps_a_study_of_two_patients_until_it_is_set_aside(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
+    send(exam[0], *changed(exam[1:], PatientBirthDate="19010101"))
+    assert dispatched(bench) == []
+    assert tidied(bench) == (0, 0)
+    assert [doubt.kinds for doubt in doubts(bench)] == [("two_patients",)]
+    with bench.sessions.begin() as session:
+        set_aside(session, bench.order("of another person"))
+    assert tidied(bench) == (0, 1)
+
+
+def test_retention_removes_newer_versions_of_a_study_set_aside(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
     send(exam[0])
     send(*changed(exam[:1], PatientID="CORRECTED"))
-    bench.clock.turn(10**9)
-    assert retire_newer_versions(bench.sessions, bench.store, RetentionRules(timedelta(days=1), 0), bench.clock()) == 1
-    assert doubts(bench) == []
+    with bench.sessions.begin() as session:
+        set_aside(session, bench.order("of another person"))
+    assert tidied(bench) == (1, 1)
 
 
 def test_results_that_come_back_under_another_patient_keep_no_late_view_from_being_analysed(

@@ -20,6 +20,8 @@ def backup(
 ) -> None:
     """Back up the node, running or not. Database, settings and the files of unfinished studies go to a directory.
 
+    Studies that wait for a person, or are set aside, count as unfinished.
+
     It holds patients' images and identity: keep it as you keep those. Passwords, keys and the model are not in it.
     """
     configured = command_settings(ctx, settings)

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from glam_node.node.db.changes import insert_missing, mark_changed
@@ -16,6 +16,12 @@ from glam_node.node.domain.conflict import CONTENT, GRAVE, Conflict, Doubt, desc
 from glam_node.node.domain.eligibility import RULES_WITHOUT_NOTICE
 from glam_node.node.domain.instance import StudyAttributes
 from glam_node.node.domain.study import Standing, StudyState
+
+_IS_LEFT_OUT = and_(
+    StudyRow.rule.in_(RULES_WITHOUT_NOTICE),
+    StudyRow.state == StudyState.INELIGIBLE,
+    StudyRow.standing != Standing.SET_ASIDE,
+)
 
 
 def add(session: Session, conflict: Conflict) -> None:
@@ -53,11 +59,7 @@ def in_doubt(session: Session) -> list[Doubt]:
     These are studies that are left out because of two patients or studies, unless they are set aside, and studies with
     undecided conflicts.
     """
-    left_out = select(StudyRow.study_instance_uid, StudyRow.rule, StudyRow.reason).where(
-        StudyRow.rule.in_(RULES_WITHOUT_NOTICE),
-        StudyRow.state == StudyState.INELIGIBLE,
-        StudyRow.standing != Standing.SET_ASIDE,
-    )
+    left_out = select(StudyRow.study_instance_uid, StudyRow.rule, StudyRow.reason).where(_IS_LEFT_OUT)
     found = [Doubt(uid, (rule,), reason) for uid, rule, reason in session.execute(left_out)]
     query = select(ConflictRow.study_instance_uid, ConflictRow.differs).where(ConflictRow.settled_at.is_(None))
     newer: dict[str, set[str]] = {}
@@ -68,6 +70,24 @@ def in_doubt(session: Session) -> list[Doubt]:
         found.append(Doubt(uid, kinds, describe_differences(kinds)))
     order = (*sorted(RULES_WITHOUT_NOTICE), *GRAVE, CONTENT)
     return sorted(found, key=lambda one: (order.index(one.kinds[0]), one.study_instance_uid))
+
+
+def needs_a_person() -> ColumnElement[bool]:
+    """Return the condition that `in_doubt` returns the study."""
+    study = ConflictRow.study_instance_uid == StudyRow.study_instance_uid
+    return or_(_IS_LEFT_OUT, exists().where(study, ConflictRow.settled_at.is_(None)))
+
+
+def kept_for_decision(session: Session) -> set[str]:
+    """Return the paths of newer versions that retention keeps until a person decides.
+
+    These make the doubt a serious one, and their study is not set aside.
+    """
+    query = select(ConflictRow.path, ConflictRow.differs).join(
+        StudyRow, StudyRow.study_instance_uid == ConflictRow.study_instance_uid
+    )
+    waiting = query.where(ConflictRow.settled_at.is_(None), StudyRow.standing != Standing.SET_ASIDE)
+    return {path for path, differs in session.execute(waiting) if CONTENT not in differs}
 
 
 def count_in_doubt(session: Session) -> dict[str, int]:

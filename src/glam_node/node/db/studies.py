@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, s
 from sqlalchemy.orm import Session
 
 from glam_node.kinds.predicates import STANDARD_VIEWS
+from glam_node.node.db import conflicts
 from glam_node.node.db.changes import MOST_VALUES, insert_missing
 from glam_node.node.db.instances import as_instance, with_patient
 from glam_node.node.db.jobs import UNFINISHED
@@ -169,8 +170,9 @@ def waiting_for_judgement(session: Session, limit: int) -> list[Study]:
 
 
 def retirable(session: Session, received_before: datetime, limit: int) -> list[Study]:
-    """Return done studies without a new instance since `received_before`, the oldest first, and lock their rows."""
-    return _locked(session, and_(_is_done(), StudyRow.last_received_at < received_before), limit)
+    """Lock and return done and set-aside studies without an instance since `received_before`, the oldest first."""
+    set_aside = and_(StudyRow.standing == Standing.SET_ASIDE, StudyRow.state != StudyState.RETIRED)
+    return _locked(session, and_(or_(_is_done(), set_aside), StudyRow.last_received_at < received_before), limit)
 
 
 def done(session: Session) -> set[str]:
@@ -188,8 +190,8 @@ def not_retired(session: Session) -> Iterator[Study]:
 def _is_done() -> ColumnElement[bool]:
     """Return the condition that a study is done.
 
-    A study that is set aside is done. A free study is done if it is REPORTED or INELIGIBLE, none of its jobs is
-    unfinished or failed, and none of its deliveries is pending, given up or in a commitment request.
+    It is free, REPORTED or INELIGIBLE, none of its jobs is unfinished or failed, none of its deliveries is pending,
+    given up or in a commitment request, and no person must decide about its images.
     """
     unfinished = exists().where(
         JobRow.study_instance_uid == StudyRow.study_instance_uid,
@@ -202,9 +204,8 @@ def _is_done() -> ColumnElement[bool]:
             and_(DeliveryRow.state == DeliveryState.STORED, DeliveryRow.transaction_uid != ""),
         ),
     )
-    ended = and_(StudyRow.state.in_((StudyState.REPORTED, StudyState.INELIGIBLE)), ~unfinished, ~undelivered)
-    set_aside = and_(StudyRow.standing == Standing.SET_ASIDE, StudyRow.state != StudyState.RETIRED)
-    return or_(set_aside, and_(StudyRow.standing == Standing.FREE, ended))
+    ended = and_(StudyRow.standing == Standing.FREE, StudyRow.state.in_((StudyState.REPORTED, StudyState.INELIGIBLE)))
+    return and_(ended, ~unfinished, ~undelivered, ~conflicts.needs_a_person())
 
 
 def delete_instances(session: Session, study_instance_uid: str) -> None:

@@ -1,4 +1,4 @@
-"""Retention: removes the files of studies that are done, by age or for lack of space, and keeps their records."""
+"""Retention: removes files of studies that are done or set aside, by age or for lack of space; records are kept."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -54,13 +54,16 @@ def retire(sessions: SessionFactory, store: InstanceStore, rules: RetentionRules
 def retire_newer_versions(sessions: SessionFactory, store: InstanceStore, rules: RetentionRules, now: datetime) -> int:
     """Remove newer versions of instances, by age and then the oldest while space is short, and return how many.
 
-    For lack of space only files older than LEAST_AGE are removed.
+    For lack of space only files older than LEAST_AGE are removed. A version that states another patient, study or view
+    is kept until a person decides about it or sets its study aside.
 
     Raises:
         OSError: The disk failed.
     """
     count = 0
-    for path, received_at in store.conflicts():
+    with reading(sessions)() as session:
+        kept = {store.resolve(path) for path in conflicts.kept_for_decision(session)}
+    for path, received_at in (one for one in store.conflicts() if one[0] not in kept):
         short = received_at < now - LEAST_AGE and not store.has_room(rules.free_bytes)
         if not short and received_at >= now - rules.age:
             break
@@ -116,7 +119,7 @@ def _retire_before(
 
 
 def retire_one(session: Session, study: Study, rule: str, now: datetime) -> None:
-    """Set a study that is done to RETIRED, with `rule` as the reason; the caller removes its files."""
+    """Set a study that is done or set aside to RETIRED, with `rule` as the reason; the caller removes its files."""
     uid = study.study_instance_uid
     studies.set_state(session, study, StudyState.RETIRED, rule, f"retired by {rule}; it was {study.state}")
     studies.delete_instances(session, uid)
