@@ -26,9 +26,7 @@ def audited(site: Site, exam: list[Dataset]) -> Site:
     bench.deliver(Archive())
     record_stop(bench.sessions, "receiver", NOW)
     bench.clock.turn(60)
-    write_audit_messages(
-        bench.sessions, Reporting(Reporter("GLAMNODE", "", "node"), {}), bench.store.root, bench.clock()
-    )
+    write_audit_messages(bench.sessions, Reporting(Reporter("GLAMNODE", "", "node"), {}), bench.store, bench.clock())
     return site
 
 

@@ -11,11 +11,13 @@ from sqlalchemy import text
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.run.dispatcher import tick, tidy
+from glam_node.node.run.dispatcher import tick, tidy, write_audit_trail
 from glam_node.node.storage.instances import MARKER
+from glam_node.node.storage.retired import RetiredFiles
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
 from glam_node.node.workflow.analyse.run_job import root_cause
+from glam_node.node.workflow.operate.retention import finish_retirement
 from tests.command_line import glam_node
 from tests.integration.modality import send, small_exam
 from tests.integration.node_directory import NodeDirectory, write_node
@@ -137,6 +139,25 @@ def test_a_job_waits_while_the_share_is_unmounted(node: NodeDirectory, redis_url
     away.rename(root)
     assert run(built, uid)
     assert state(built, uid) == (StudyState.REPORTED, JobState.SUCCEEDED)
+
+
+def test_an_empty_mount_point_stays_empty_while_the_share_is_away(node: NodeDirectory) -> None:
+    built = node.build()
+    root = node.path / "storage"
+    file = built.store.incoming(b"head")
+    root.rename(node.path / "away")
+    root.mkdir()
+    for act in (
+        lambda: write_audit_trail(built),
+        lambda: tidy(built, datetime.now(UTC)),
+        lambda: finish_retirement(built.sessions, built.store),
+        lambda: built.store.link("conflicts/1.2.dcm", "instances/1/1.2.dcm"),
+        lambda: built.store.admit(file, "instances/1/1.3.dcm"),
+    ):
+        with pytest.raises(TransientError, match="Is the share or disk mounted"):
+            act()
+    RetiredFiles(root).remove("instances/1/1.2.dcm")
+    assert list(root.iterdir()) == []
 
 
 @pytest.mark.parametrize("error", [PermanentError("Image 1.2 cannot be read any more"), FileNotFoundError(2, "x")])

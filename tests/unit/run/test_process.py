@@ -41,6 +41,18 @@ def test_a_failure_is_logged_once_and_so_is_its_end() -> None:
     ]
 
 
+def test_a_failure_that_names_another_file_each_time_is_logged_once_a_minute() -> None:
+    failures = iter([OSError(2, "missing", f"/storage/.{number}.part") for number in range(3)])
+
+    def act() -> None:
+        for failure in failures:
+            raise failure
+
+    with capture_logs() as logs:
+        until_it_works(act, threading.Event(), Exception)
+    assert [line["event"] for line in logs] == ["trouble", "trouble_over"]
+
+
 def test_a_permanent_error_is_not_retried() -> None:
     with pytest.raises(PermanentError):
         until_it_works(failing(1, PermanentError("no")), threading.Event())

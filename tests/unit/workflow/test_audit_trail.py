@@ -61,7 +61,7 @@ class Trail:
         self.bench.clock.turn(seconds)
         with self.bench.sessions() as session:
             before, _ = audit_messages.counts(session)
-        write_audit_messages(self.bench.sessions, US, self.bench.store.root, self.bench.clock())
+        write_audit_messages(self.bench.sessions, US, self.bench.store, self.bench.clock())
         with self.bench.sessions() as session:
             after, _ = audit_messages.counts(session)
             return list(reversed(audit_messages.recent(session, 10_000)))[before - after :] if after > before else []

@@ -147,7 +147,7 @@ class Picture:
 
     def _keep(self, kept: DrawnPictures, name: str, png: bytes) -> None:
         node, image = self.view.node, self.view.instance
-        if node.store.has_room(node.settings.storage.minimum_free_bytes):
+        if node.store.is_there() and node.store.has_room(node.settings.storage.minimum_free_bytes):
             kept.keep(image.study_instance_uid, name, png)
         # If the study was retired during the drawing, its other pictures are already removed: remove this one, too.
         if _view(node, image.study_instance_uid, image.sop_instance_uid) is None:

@@ -125,7 +125,7 @@ def write_audit_trail(node: Node) -> None:
         TransientError: The collector or the database does not answer.
     """
     with database_trouble(node.settings):
-        while write_audit_messages(node.sessions, node.reporting, node.store.root, datetime.now(UTC)) >= EVENTS_AT_ONCE:
+        while write_audit_messages(node.sessions, node.reporting, node.store, datetime.now(UTC)) >= EVENTS_AT_ONCE:
             continue
         if node.collector is None:
             return

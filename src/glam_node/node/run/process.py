@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ T = TypeVar("T")
 N = TypeVar("N", bound=BaseNode)
 
 LONGEST_PAUSE_S = 5.0
+TRACEBACK_EVERY_S = 60.0
 
 
 @dataclass(slots=True)
@@ -248,6 +250,9 @@ def until_it_works(
 ) -> T | None:
     """Call `action` until it succeeds, with growing pauses, and log each new failure once.
 
+    Of an error that is not of glam-node, a traceback is logged at most once in TRACEBACK_EVERY_S: its description may
+    name another temporary file each time.
+
     Args:
         action: The function to call.
         stop: An event that ends the attempts.
@@ -256,14 +261,19 @@ def until_it_works(
     Returns:
         The result of `action`, or None if `stop` was set before it succeeded.
     """
-    said = ""
+    said, next_traceback = "", 0.0
 
     def say_once(state: RetryCallState) -> None:
-        nonlocal said
+        nonlocal said, next_traceback
         error = state.outcome.exception() if state.outcome is not None else None
-        if isinstance(error, Exception) and describe(error) != said:
-            said = describe(error)
-            log.warning("trouble", failure=said, exc_info=None if isinstance(error, NodeError) else error)
+        if not isinstance(error, Exception) or describe(error) == said:
+            return
+        if not isinstance(error, NodeError):
+            if time.monotonic() < next_traceback:
+                return
+            next_traceback = time.monotonic() + TRACEBACK_EVERY_S
+        said = describe(error)
+        log.warning("trouble", failure=said, exc_info=None if isinstance(error, NodeError) else error)
 
     retrying = Retrying(
         retry=retry_if_exception_type(trouble),

@@ -99,13 +99,16 @@ class InstanceStore:
         """Return whether at least this number of bytes is free. Raises OSError."""
         return self.free_bytes() >= least_free_bytes
 
+    def is_there(self) -> bool:
+        """Return whether the marker file is that of the start; it is another after a share was unmounted."""
+        try:
+            return read_marker(self.root) == self._marker
+        except OSError:
+            return False
+
     def require(self) -> None:
         """Raise TransientError if the marker file changed since the start, such as after a share was unmounted."""
-        try:
-            marker = read_marker(self.root)
-        except OSError:
-            marker = ""
-        if marker != self._marker:
+        if not self.is_there():
             raise TransientError(ROOT_REPLACED.format(root=self.root, marker=MARKER))
 
     def conflicts(self) -> list[tuple[Path, datetime]]:
@@ -114,7 +117,13 @@ class InstanceStore:
         return [(path, datetime.fromtimestamp(at, UTC)) for path, at in sorted(kept, key=lambda one: one[1])]
 
     def link(self, kept: str, relative: str) -> None:
-        """Link the file at `kept` durably at `relative`, unless there is a file already. Raises OSError."""
+        """Link the file at `kept` durably at `relative`, unless there is a file already.
+
+        Raises:
+            TransientError: As `require`.
+            OSError: The disk failed.
+        """
+        self.require()
         final = self.root / relative
         make_directory(final.parent, PRIVATE_DIRECTORY)
         with suppress(FileExistsError):
@@ -130,7 +139,13 @@ class InstanceStore:
         return IncomingFile(self._incoming / f"{secrets.token_hex(16)}.part", head)
 
     def admit(self, incoming: "IncomingFile", relative: str) -> None:
-        """Move an incoming file durably to `relative`, in place of any other file. Raises OSError."""
+        """Move an incoming file durably to `relative`, in place of any other file.
+
+        Raises:
+            TransientError: As `require`.
+            OSError: The disk failed.
+        """
+        self.require()
         final = self.root / relative
         make_directory(final.parent, PRIVATE_DIRECTORY)
         incoming.move(final)

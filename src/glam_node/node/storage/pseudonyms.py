@@ -2,19 +2,24 @@
 
 import hmac
 import secrets
-from pathlib import Path
 
 from glam_node.node.storage.files import write_durably
+from glam_node.node.storage.instances import InstanceStore
 
 KEY = "audit.key"
 
 
-def pseudonym_key(root: Path) -> bytes:
-    """Return the secret key of a storage root, created by the first call. Raises OSError.
+def pseudonym_key(store: InstanceStore) -> bytes:
+    """Return the secret key of a storage root, created by the first call.
 
     Without the key, a patient ID cannot be found by trying the digests of all IDs.
+
+    Raises:
+        TransientError: The storage root is not the one of the start: a new key would give all patients new pseudonyms.
+        OSError: The disk failed.
     """
-    path = root / KEY
+    store.require()
+    path = store.root / KEY
     if not path.exists():
         write_durably(path, secrets.token_bytes(32))
     return path.read_bytes()

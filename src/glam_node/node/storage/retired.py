@@ -36,6 +36,8 @@ class RetiredFiles:
             OSError: The file cannot be moved or removed.
         """
         path, taken = self._root / relative, self._retired / relative
+        if not path.exists():  # also when the share was unmounted: nothing may be created in its empty mount point
+            return True
         make_directory(taken.parent, PRIVATE_DIRECTORY)
         try:
             path.rename(taken)

@@ -328,7 +328,7 @@ def test_every_action_is_in_the_audit_trail(node: Node, anna: Browser, uid: str,
     act(anna, uid, "hold", reason="a prior is awaited")
     act(anna, uid, "release")
     anna.ask("/destinations/archive/echo", {"form_token": anna.form_token("/")})
-    write_audit_messages(node.sessions, node.reporting, node.store.root, NOW)
+    write_audit_messages(node.sessions, node.reporting, node.store, NOW)
     with node.sessions() as session:
         messages = [one.message.decode() for one in audit_messages.recent(session, 100)]
     by_anna = [one for one in messages if 'UserID="anna"' in one and 'NetworkAccessPointID="127.0.0.1"' in one]

@@ -104,5 +104,6 @@ def _write_one(kind: str, dataset: Dataset, parts: Iterable[bytes], store: Insta
     if path.exists():
         keep_durable(path)
     else:
+        store.require()
         write_durably(path, lambda file: write_sparsely(file, parts))
     return Result(kind, str(dataset.SOPClassUID), uid, str(dataset.file_meta.TransferSyntaxUID), relative)

@@ -191,6 +191,7 @@ def analyse(
     with reading(sessions)() as session:
         instances = studies.find_instances(session, job.sop_instance_uids)
     found = segment_study(job.study_instance_uid, source_images(instances, store.resolve), predictor, kinds)
+    store.require()
     write_durably(path, encode_findings(found))
     return found
 

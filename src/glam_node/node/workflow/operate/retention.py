@@ -85,8 +85,10 @@ def finish_retirement(sessions: SessionFactory, store: InstanceStore) -> int:
         Number of retired studies whose files were removed.
 
     Raises:
+        TransientError: The storage root is not the one of the start, such as after a share was unmounted.
         OSError: The disk failed.
     """
+    store.require()
     for kind in ("findings", "results", "pictures"):
         remove_unfinished(store.root / kind, RECENT_S)
     retired = RetiredFiles(store.root)

@@ -5,12 +5,12 @@ Events that belong together share one message.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from glam_node.node.audit.syslog import frame
 from glam_node.node.db import audit, audit_messages, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.event import Event, EventKind
+from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.storage.pseudonyms import pseudonym, pseudonym_key
 from glam_node.node.workflow.record.event_messages import MESSAGES, EventGroup, Reporting
 
@@ -35,7 +35,7 @@ TOGETHER: Mapping[EventKind, tuple[str, ...]] = {
 """Details by event: events of one study, or of none, share a message when these details are equal."""
 
 
-def write_audit_messages(sessions: SessionFactory, reporting: Reporting, root: Path, now: datetime) -> int:
+def write_audit_messages(sessions: SessionFactory, reporting: Reporting, store: InstanceStore, now: datetime) -> int:
     """Write audit messages about up to EVENTS_AT_ONCE events, and return how many events are settled.
 
     An event is settled when a message describes it or when it needs none. Messages and the marks on their events are
@@ -45,8 +45,11 @@ def write_audit_messages(sessions: SessionFactory, reporting: Reporting, root: P
     Args:
         sessions: Database sessions.
         reporting: The reporting node.
-        root: Storage root with the key of the pseudonyms.
+        store: Storage root with the key of the pseudonyms.
         now: Current time.
+
+    Raises:
+        TransientError: The storage root is not the one of the start, such as after a share was unmounted.
     """
     with reading(sessions)() as session:
         unsettled = audit.without_message(session, EVENTS_AT_ONCE)
@@ -54,7 +57,7 @@ def write_audit_messages(sessions: SessionFactory, reporting: Reporting, root: P
         patients = studies.patients(session, {group[0].study_instance_uid for group in finished} - {""})
     if not finished:
         return 0
-    key = pseudonym_key(root)
+    key = pseudonym_key(store)
     written, without_message = [], []
     for events in finished:
         make_message = MESSAGES.get(events[0].kind)
