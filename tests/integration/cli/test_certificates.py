@@ -71,6 +71,20 @@ def test_doctor_asks_for_no_running_archive_if_the_key_of_the_node_is_wrong(
     assert line["remedy"] == "Correct destinations.archive.certificate, .key and .ca."
 
 
+def test_a_model_package_that_cannot_be_read_is_refused_as_the_worker_refuses_it(tmp_path: Path) -> None:
+    for path in (tmp_path / "nowhere", tmp_path):
+        told = glam_node("settings", "check", expect=1, GLAM_NODE__INFERENCE__PACKAGE=str(path)).stderr
+        assert f"inference.package: {path} is not a model package" in told
+
+
+def test_a_model_package_may_be_on_the_machines_of_the_workers_only(tmp_path: Path) -> None:
+    broker = "redis://broker:6379/0"
+    told = glam_node(
+        "settings", "check", GLAM_NODE__INFERENCE__PACKAGE=str(tmp_path), GLAM_NODE__BROKER_URL=broker
+    ).stderr
+    assert f"warn  inference.package: {tmp_path} is not a model package" in told
+
+
 DATES = [
     (timedelta(days=-9), timedelta(minutes=-1), 1, "it has expired"),
     (timedelta(days=1), timedelta(days=99), 1, "not yet"),

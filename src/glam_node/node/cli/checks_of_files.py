@@ -1,4 +1,4 @@
-"""The checks of `doctor` and `settings check` for certificate and password files."""
+"""The checks of `doctor` and `settings check` for certificate and password files, and for the model package."""
 
 import ssl
 import stat
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from glam_node.inference.errors import PackageMismatch
 from glam_node.node.cli.checks import Check, Verdict
 from glam_node.node.domain.words import counted, unstopped
 from glam_node.node.errors import PermanentError
@@ -46,12 +47,12 @@ def check_certificates(settings: Settings) -> Iterator[Check]:
 
 
 def file_problems(settings: Settings) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:
-    """Check certificate and password files.
+    """Check certificate and password files, and the model package.
 
     Returns:
         Files that cannot be used, and files that expire soon or that other users may read.
     """
-    checks = [*check_certificates(settings), *check_secrets(settings)]
+    checks = [*check_certificates(settings), *check_secrets(settings), *check_package(settings)]
     failed, warned = (
         tuple(
             Problem(_key(check.name), f"{unstopped(check.fact)}. {check.remedy}".strip())
@@ -130,6 +131,23 @@ def check_secrets(settings: Settings) -> Iterator[Check]:
     for name, destination in settings.destinations.items():
         if isinstance(destination, StowSettings) and destination.authorization is not None:
             yield check_secret(f"destinations.{name}.authorization", destination.authorization)
+
+
+def check_package(settings: Settings) -> Iterator[Check]:
+    """Check that the model package can be read; it may be on the machines of the workers only if there is a broker."""
+    from glam_node.inference.package import read_package
+
+    package = settings.inference.package
+    if package is None:
+        return
+    try:
+        read_package(package)
+    except PackageMismatch as error:
+        if settings.broker_url:
+            remedy = "Workers need it on their machines, and the node needs it to know which kinds of image it accepts."
+            yield Check("inference.package", Verdict.WARN, str(error), remedy)
+        else:
+            yield Check("inference.package", Verdict.FAIL, str(error))
 
 
 def check_secret(key: str, path: Path) -> Check:
