@@ -1,6 +1,7 @@
 """Tests of `glam-node doctor` and `glam-node echo`."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -9,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 
 from glam_node.node.db import studies
+from glam_node.node.run.all_in_one import LOCK_FILE, only_one
 from tests.command_line import THRESHOLD, glam_node
 from tests.integration.archive import Archive
 from tests.integration.cli.conftest import Site
+from tests.integration.redis_server import redis_server
 from tests.ports import free_port
 
 
-def examined(site: Site, more: dict[str, str] | None = None, expect: int = 0) -> dict[str, dict[str, Any]]:
+def examined(site: Site, more: dict[str, str] | None = None, expect: int | None = 0) -> dict[str, dict[str, Any]]:
     """Run `doctor` and return its lines by the name of the check."""
     result = glam_node("--settings", site.settings_path, "doctor", "--json", expect=expect, **(more or {}))
     return {line["check"]: line for line in json.loads(result.stdout)}
@@ -104,6 +108,34 @@ def test_self_test_sends_nothing_to_the_archive(site: Site, archive: Archive) ->
     assert not archive.received
     with site.bench.sessions() as session:
         assert studies.counts_by_state(session) == {}
+
+
+@pytest.mark.parametrize(
+    "other", [Archive("GLAMNODE", calling_ae_titles=["OTHER"]), Archive("OTHER")], ids=["calling", "called"]
+)
+def test_a_running_node_with_other_settings_than_the_file_is_to_be_reloaded(site: Site, other: Archive) -> None:
+    other.start()
+    more = {"GLAM_NODE__NODE__PORT": str(other.port)}
+    try:
+        with only_one(site.bench.store.root):
+            line = examined(site, more, expect=None)["C-ECHO"]
+    finally:
+        other.stop()
+    assert "`glam-node settings reload`" in line["fact"]
+    assert "archive" not in line["fact"] + line["remedy"]
+
+
+@pytest.mark.peer("redis-server")
+def test_a_worker_that_loads_its_model_is_not_called_missing(site: Site, exam: list[Dataset], tmp_path: Path) -> None:
+    site.bench.submitted(*exam)
+    with redis_server(tmp_path, free_port()) as url, only_one(site.bench.store.root):
+        line = examined(site, {"GLAM_NODE__BROKER_URL": url}, expect=None)["workers"]
+        assert line["verdict"] == "warn"
+        assert "no worker is ready yet" in line["fact"]
+        os.utime(site.bench.store.root / LOCK_FILE, (0, 0))
+        line = examined(site, {"GLAM_NODE__BROKER_URL": url}, expect=1)["workers"]
+    assert line["verdict"] == "FAIL"
+    assert "no worker runs" in line["fact"]
 
 
 HANGING = """

@@ -1,6 +1,7 @@
 """The result of a check of `doctor`, and the function that runs all checks at the same time."""
 
 import fcntl
+import math
 import queue
 import threading
 import time
@@ -92,6 +93,16 @@ class _RunningTask:
             if check is None:
                 return
             yield check
+
+
+def served_for_s(root: Path) -> float:
+    """Return how many seconds ago the node on this storage root started; infinity if that is not known."""
+    from glam_node.node.run.all_in_one import LOCK_FILE
+
+    try:
+        return time.time() - (root / LOCK_FILE).stat().st_mtime
+    except OSError:
+        return math.inf
 
 
 def serving_process(root: Path) -> str:

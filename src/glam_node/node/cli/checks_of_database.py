@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from glam_node.node.cli.checks import Check, Verdict, serving_process
+from glam_node.node.cli.checks import Check, Verdict, served_for_s, serving_process
 from glam_node.node.db.database_status import DatabaseStatus
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.settings.schema import Settings
 
+WORKER_START_S = 60.0
+"""Time after the start of a node in which a worker that does not answer may still load its model."""
 CLOCK_FAIL = timedelta(seconds=60)
 """Difference between clocks above which recorded times are wrong (db.clock.SKEW)."""
 CLOCK_WARN = timedelta(seconds=5)
@@ -152,6 +154,10 @@ def _workers(settings: Settings, found: DatabaseStatus) -> Iterator[Check]:
     fact = f"{counted(idle, 'worker')} idle, {found.running_jobs} busy; {counted(found.waiting_jobs, 'job')} waiting"
     if idle + found.running_jobs:
         yield Check("workers", Verdict.OK, fact)
+        return
+    if serving and served_for_s(settings.storage.root) < WORKER_START_S:
+        said = f"no worker is ready yet: the node has just started; {fact}"
+        yield Check("workers", Verdict.WARN, said, "A worker loads its model first. Run this again in a minute.")
         return
     start = "`glam-node worker` with these settings" if settings.broker_url else "see the log of `glam-node serve`"
     verdict = Verdict.FAIL if found.waiting_jobs else Verdict.WARN

@@ -82,6 +82,11 @@ REJECTIONS = {
         "local limit exceeded", "The node tries again. Allow more associations at the archive.", True
     ),
 }
+OWN_REMEDY = (
+    "The running node has other settings: `glam-node settings diff` shows them. Apply the new ones with "
+    "`glam-node settings reload`, or restart the node."
+)
+"""The remedy if the node itself, as it runs, rejects an association that its settings file admits."""
 UNKNOWN_REJECTION = RejectionMeaning("unknown reason", "Check the archive's log.", True)
 REJECTED_TRANSIENT = 2
 
@@ -222,6 +227,8 @@ def _protocol_mismatch(peer: Peer) -> str:
 def _rejected(peer: Peer, result: int, source: int, reason: int) -> NodeError:
     rejection = REJECTIONS.get((source, reason), UNKNOWN_REJECTION)
     remedy = rejection.remedy.format(section=peer.section, calling_ae_title=peer.calling_ae_title)
+    if peer.section == "node" and not rejection.transient:
+        remedy = OWN_REMEDY
     kind = TransientError if rejection.transient or result == REJECTED_TRANSIENT else PermanentError
     return kind(
         f"{peer} rejected the association: {rejection.reason}. {remedy}", status=result << 16 | source << 8 | reason
