@@ -272,6 +272,8 @@ CASES = [
          ("rejects the user or password",)),
     Case("a broker that forgets", redis_of("--maxmemory-policy", "allkeys-lru"), "broker", ("noeviction",), "warn",
          NODE_WORKS),
+    Case("TLS spoken to a broker without it", redis_of(url="rediss://127.0.0.1:{port}/0?ssl_cert_reqs=none"), "broker",
+         ("does not answer in TLS", "This port does not accept TLS. Use redis://")),
     Case("a broker whose name reads like a cause", put("broker_url", value="redis://certificate.invalid:6379/0"),
          "broker", ("Start that Redis",)),
     Case("no broker", put("broker_url", value=f"redis://127.0.0.1:{free_port()}/0"), "broker", ("Start that Redis",)),

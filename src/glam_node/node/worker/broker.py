@@ -126,11 +126,16 @@ def trouble_of(error: TransientError) -> BrokerTrouble:
         return BrokerTrouble.PASSWORD_REQUIRED if is_required else BrokerTrouble.PASSWORD_REJECTED
     if any(isinstance(one, ssl.SSLCertVerificationError) for one in behind):
         return BrokerTrouble.CERTIFICATE
-    if any(isinstance(one, ssl.SSLError) for one in behind):
+    if any(isinstance(one, ssl.SSLError) or _is_silence_in_handshake(one) for one in behind):
         return BrokerTrouble.NO_TLS
     of_system = next((one for one in behind if isinstance(one, OSError)), None)
     lost = isinstance(error.__cause__, redis.ConnectionError) and of_system is None
     return BrokerTrouble.CLOSED if lost or isinstance(of_system, ConnectionResetError) else BrokerTrouble.OTHER
+
+
+def _is_silence_in_handshake(error: BaseException) -> bool:
+    """Return whether the module ssl gave up waiting in a TLS handshake; it raises no SSLError for that."""
+    return isinstance(error, TimeoutError) and "handshake" in str(error)
 
 
 def _behind(error: BaseException) -> Iterator[BaseException]:
@@ -147,8 +152,11 @@ def _ask(url: str, question: Callable[[redis.Redis], Any]) -> Any:
     try:
         return question(client)
     except (RedisError, OSError) as error:
+        cause = ""
+        if any(_is_silence_in_handshake(one) for one in (error, *_behind(error))):
+            cause = "It accepts connections but does not answer in TLS; without TLS, its URL is redis://. "
         raise TransientError(
-            f"Broker {without_password(url)} does not answer: {unstopped(error)}. Check broker_url."
+            f"Broker {without_password(url)} does not answer: {unstopped(error)}. {cause}Check broker_url."
         ) from error
     finally:
         client.close()
