@@ -94,6 +94,20 @@ def test_a_webhook_gets_one_message_when_an_alert_begins_and_one_when_it_ends(tm
     assert "2.25." not in json.dumps(hook.posted)
 
 
+def test_a_channel_that_is_added_later_gets_the_problems_that_are_there(tmp_path: Path) -> None:
+    with webhook() as hook:
+        node = node_with(tmp_path, 'which = ["archive_down"]')
+        waits_for_the_archive(node)
+        look(node, 16)
+        node = node_with(tmp_path, f'webhook_url = "{hook.url}"\nwhich = ["archive_down"]')
+        for minutes in (17, 18, 100_000, 200_000):
+            look(node, minutes)
+        assert [one["state"] for one in hook.posted] == ["begins"]
+        is_delivered(node)
+        look(node, 200_001)
+        assert [one["state"] for one in hook.posted] == ["begins", "over"]
+
+
 def test_a_webhook_gets_missed_messages_in_order_after_its_outage(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from glam_node.node.scp.contexts import TRANSFER_SYNTAXES
+from glam_node.node.storage.instances import write_marker
 from tests.data_sets import MG, data_set
 from tests.integration.scp.conftest import Receiver, running_receiver
 from tests.integration.scp.raw import VERIFICATION, Sender, command, echo_rq, element, p_data, pdv, store_rq
@@ -135,6 +136,20 @@ def test_a_disk_with_too_little_space_answers_out_of_resources(tmp_path: Path) -
     with running_receiver(tmp_path / "root", minimum_free_bytes=1 << 60) as receiver:
         assert sent(receiver, UID, data_set(UID)) == 0xA700
         assert receiver.rows() == {}
+
+
+def test_a_refusal_names_the_missing_share_as_its_cause(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    write_marker(root, "1" * 32)
+    with running_receiver(root) as receiver:
+        root.rename(tmp_path / "away")
+        root.mkdir()
+        assert sent(receiver, UID, data_set(UID)) == 0x0110
+        ((_, detail),) = receiver.refused
+        assert detail["reason"] == "storage.root is away: is its share mounted? Send it again later"
+        assert len(str(detail["reason"])) <= 64
+        assert list(root.iterdir()) == []
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

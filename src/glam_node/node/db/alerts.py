@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import Update, delete, select, update
+from sqlalchemy import Update, delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from glam_node.node.db.tables import AlertMessageRow, AlertRow
@@ -20,6 +20,18 @@ def begin(session: Session, alert: Alert, channels: Iterable[str], now: datetime
     """Record that the alert has begun, and queue a message for every channel."""
     session.add(AlertRow(name=alert.name, subject=alert.subject, fact=alert.fact, action=alert.action, began_at=now))
     _queue_messages(session, alert, Phase.BEGINS, channels, now)
+
+
+def announce(session: Session, alert: Alert, channels: Iterable[str], now: datetime) -> None:
+    """Queue a message that the current alert has begun for every channel that was not there when it began."""
+    of_alert = (AlertMessageRow.name == alert.name, AlertMessageRow.subject == alert.subject)
+    began = select(AlertRow.began_at).where(AlertRow.name == alert.name, AlertRow.subject == alert.subject)
+    told = session.scalars(
+        select(AlertMessageRow.channel).where(
+            *of_alert, AlertMessageRow.phase == Phase.BEGINS, AlertMessageRow.at >= began.scalar_subquery()
+        )
+    ).all()
+    _queue_messages(session, alert, Phase.BEGINS, [one for one in channels if one not in told], now)
 
 
 def end(session: Session, alert: Alert, channels: Iterable[str], now: datetime) -> None:
@@ -67,8 +79,12 @@ def postpone(session: Session, message: AlertMessage, next_attempt_at: datetime)
 
 
 def delete_messages(session: Session, channels: Collection[str], before: datetime) -> None:
-    """Delete messages that were sent before that time, and messages for channels not listed in `channels`."""
-    session.execute(delete(AlertMessageRow).where(AlertMessageRow.sent_at < before))
+    """Delete messages that were sent before that time, and messages for channels not listed in `channels`.
+
+    Those about a current alert stay, since `announce` needs them.
+    """
+    current = exists().where(AlertRow.name == AlertMessageRow.name, AlertRow.subject == AlertMessageRow.subject)
+    session.execute(delete(AlertMessageRow).where(AlertMessageRow.sent_at < before, ~current))
     session.execute(delete(AlertMessageRow).where(AlertMessageRow.channel.not_in(channels)))
 
 

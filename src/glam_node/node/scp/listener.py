@@ -33,10 +33,16 @@ HANDSHAKE_REMEDIES = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": 'give the sender a certificate, or tls.client_certificate = "optional"',
     "UNSUPPORTED_PROTOCOL": "configure the sender for TLS 1.2 or 1.3",
     "NO_SHARED_CIPHER": "enable a cipher suite of the BCP 195 profile (ECDHE with AES-GCM) at the sender",
-    "CERTIFICATE_VERIFY_FAILED": "put the authority of the sender's certificate into tls.ca, or renew that certificate",
     "TLSV1_ALERT_UNKNOWN_CA": "add the authority of tls.certificate to those that the sender trusts",
     "SSLV3_ALERT_BAD_CERTIFICATE": "see the log of the sender for why it rejects tls.certificate",
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": "renew tls.certificate",
+}
+# Remedies of a certificate of a sender that was refused, by X509_V_ERR of OpenSSL, which Python does not name.
+_ADD_AUTHORITY = "put the authority of the sender's certificate into tls.ca"
+CERTIFICATE_REMEDIES = {
+    9: "the sender's certificate is not valid yet: check the clocks of both machines",
+    10: "renew the sender's certificate, or that of its authority; check the clocks of both machines, too",
+    **dict.fromkeys((2, 18, 19, 20, 21), _ADD_AUTHORITY),
 }
 DEFAULT_REMEDY = "see the log of the sender; `glam-node doctor` checks the certificates of this node"
 
@@ -189,4 +195,5 @@ def _refusal(error: ssl.SSLError) -> Rejection:
     reason = f"the TLS handshake failed: {said.replace('_', ' ').lower()}"
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = f"the sender's certificate was refused: {error.verify_message}"
+        return Rejection(NO_REASON_GIVEN, reason, CERTIFICATE_REMEDIES.get(error.verify_code, DEFAULT_REMEDY))
     return Rejection(NO_REASON_GIVEN, reason, HANDSHAKE_REMEDIES.get(said, DEFAULT_REMEDY))

@@ -11,12 +11,12 @@ from glam_node import __version__
 from glam_node.node.domain import implementation
 from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.domain.event import EventDetail, EventKind
-from glam_node.node.errors import NodeError
+from glam_node.node.errors import NodeError, TransientError
 from glam_node.node.scp import dimse
 from glam_node.node.scp.association_context import AssociationContext
 from glam_node.node.scp.contexts import VERIFICATION
 from glam_node.node.scp.negotiation import AcceptedContext
-from glam_node.node.storage.instances import IncomingFile, is_valid_uid
+from glam_node.node.storage.instances import IncomingFile, InstanceStore, is_valid_uid
 from glam_node.node.workflow.receive.store_instance import (
     CANNOT_UNDERSTAND,
     DATA_SET_DOES_NOT_MATCH,
@@ -101,9 +101,7 @@ class StoreOperation:
 
     def fail(self, error: Exception) -> None:
         """Refuse the instance because of an error of this node; the sender may send it again."""
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        status = dimse.OUT_OF_RESOURCES if full else dimse.PROCESSING_FAILURE
-        self.refusal = (status, "the disk is full" if full else "could not be stored now; send it again")
+        self.refusal = _refusal_for(error, self.association.receiver.store)
         failure = (
             str(error) if isinstance(error, NodeError) else f"{type(error).__name__} {getattr(error, 'errno', '')}"
         )
@@ -138,6 +136,21 @@ def begin_store(command: dimse.Command, context: AcceptedContext, association: A
     except OSError as error:
         storing.fail(error)
     return storing
+
+
+def _refusal_for(error: Exception, store: InstanceStore) -> tuple[int, str]:
+    """Return status and reason, of at most 64 characters, for an error of this node."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return dimse.OUT_OF_RESOURCES, "the disk is full"
+    reason = "could not be stored now; send it again"
+    if number == errno.EROFS:
+        reason = "the disk of storage.root is mounted read-only"
+    elif not store.is_there():
+        reason = "storage.root is away: is its share mounted? Send it again later"
+    elif isinstance(error, TransientError):
+        reason = "could not be recorded in the database; send it again"
+    return dimse.PROCESSING_FAILURE, reason
 
 
 def _refusal(command: dimse.Command, context: AcceptedContext) -> tuple[int, str] | None:

@@ -1,6 +1,6 @@
 """Descriptions of studies as plain data for commands and pages: never patient names, IDs or birth dates."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from glam_node.node.domain.eligibility import (
     EligibilityRules,
     LeftOut,
     image_left_out,
+    is_mammogram,
     judge,
     standard_view,
     views_named,
@@ -57,11 +58,20 @@ def summary(study: Study, rules: EligibilityRules) -> dict[str, Any]:
         "reason": study.reason,
         "standing": str(study.standing),
         "standing_reason": study.standing_reason,
-        "views": views_named(standard_view(instance) for instance in images),
+        "views": _views(study, images, rules),
         "instance_count": len(study.instances),
         "first_received_at": study.first_received_at,
         "last_received_at": study.last_received_at,
     }
+
+
+def _views(study: Study, images: Sequence[SOPInstance], rules: EligibilityRules) -> str:
+    """Return the views of `images`; without any, those of all mammograms and the rules that leave them out."""
+    left_out = [(one, image_left_out(one, rules)) for one in study.instances if is_mammogram(one)]
+    because = dict.fromkeys(why.rule for _, why in left_out if why is not None)
+    if images or not because:
+        return views_named(map(standard_view, images))
+    return f"{views_named(standard_view(one) for one, _ in left_out)}: left out ({', '.join(because)})"
 
 
 def describe(study: Study, rules: EligibilityRules, sessions: SessionFactory, root: Path) -> dict[str, Any]:

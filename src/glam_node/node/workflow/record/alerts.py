@@ -37,6 +37,8 @@ def update_alerts(
 ) -> list[Alert]:
     """Store the current alerts, and queue one message per channel for each alert that began or is over.
 
+    A channel that is new gets a message about each current alert.
+
     Args:
         sessions: Database sessions.
         rules: Thresholds, and the alerts that the site wants.
@@ -56,6 +58,8 @@ def update_alerts(
         for key in present.keys() - known.keys():
             alerts.begin(session, present[key], channels, now)
             _record_alert_event(session, EventKind.ALERT_BEGINS, present[key], now)
+        for key in present.keys() & known.keys():
+            alerts.announce(session, present[key], channels, now)
         for key in known.keys() - present.keys():
             alerts.end(session, known[key], channels, now)
             _record_alert_event(session, EventKind.ALERT_OVER, known[key], now)

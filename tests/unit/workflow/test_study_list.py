@@ -1,0 +1,19 @@
+"""Facts about studies that lists show."""
+
+from pydicom.dataset import Dataset
+
+from glam_node.kinds.facts import KindRules
+from glam_node.node.domain.eligibility import EligibilityRules
+from glam_node.node.workflow.operate.study_description import summary
+from tests.unit.workflow.workbench import ELIGIBILITY, Workbench
+
+
+def test_the_views_of_patients_are_left_out_by_the_demonstration_package(bench: Workbench, exam: list[Dataset]) -> None:
+    for image in exam:
+        image.Manufacturer = image.ManufacturerModelName = "of a machine"
+    bench.receive(*exam)
+    demonstration = EligibilityRules(1, accept_implants=True, kinds=KindRules(phantoms_only=True))
+    assert summary(bench.study(), ELIGIBILITY)["views"] == "R CC, L CC, R MLO, L MLO"
+    assert summary(bench.study(), demonstration)["views"] == (
+        "R CC, L CC, R MLO, L MLO: left out (demonstration_package)"
+    )
