@@ -104,6 +104,18 @@ def test_no_destination_is_told_of_a_failure_when_results_cannot_be_written_late
     assert [(one.is_notice, one.state) for one in reported.jobs()] == [(False, JobState.FAILED)]
 
 
+def test_no_destination_is_told_of_a_failure_when_a_late_image_arrived_meanwhile(
+    reported: Workbench, exam: list[Dataset]
+) -> None:
+    reported.destinations = {**reported.destinations, "new": (*BOTH, "not_analysed_report")}
+    act(reported)
+    reported.receive(exam[2])
+    reported.store.resolve(reported.study().instances[0].path).write_bytes(b"damaged")
+    reported.run(reported.job())
+    assert reported.study().state is StudyState.RECEIVING
+    assert [(one.is_notice, one.state) for one in reported.jobs()] == [(False, JobState.FAILED)]
+
+
 def run_by_an_older_version(bench: Workbench) -> None:
     """Make the jobs look as if an older version had run them: with another digest, and without the kinds it wrote."""
     with bench.sessions.begin() as session:

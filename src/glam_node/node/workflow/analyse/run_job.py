@@ -156,9 +156,12 @@ def _claim_job(
 
 
 def _ask_for_notice(session: Session, job: InferenceJob, context: InferenceContext, now: datetime) -> None:
-    """Add a notice that the study was not analysed, unless the study is REPORTED and has results already."""
-    reported = studies.state_of(session, job.study_instance_uid) is StudyState.REPORTED
-    if context.notices and not job.is_notice and not reported:
+    """Add a notice that the study was not analysed, unless the job or an earlier one has results already.
+
+    A study with results may be in another state than REPORTED: a late image reopens it.
+    """
+    has_results = job.has_results or studies.state_of(session, job.study_instance_uid) is StudyState.REPORTED
+    if context.notices and not job.is_notice and not has_results:
         jobs.add_notice(session, job.study_instance_uid, job.settings_digest, now)
 
 
