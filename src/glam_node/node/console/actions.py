@@ -213,7 +213,9 @@ class StudyActions:
         visitor = request.state.visitor
         token = request.cookies.get(COOKIE, "")
         order = Order(uid, visitor.actor, self._renderer.now(), fields.get("reason", "").strip(), _seen(fields))
-        flash = self._once(f"{token}:{fields.get('once', '')}", lambda: self._run(action, order, fields))
+        # With all fields, so that another form, or one changed after it was sent, is not taken for the same.
+        sent = repr((token, uid, action.verb, sorted(fields.items())))
+        flash = self._once(sent, lambda: self._run(action, order, fields))
         self._sessions.leave_flash(token, flash)
         return RedirectResponse(f"/studies/{uid}", 303)
 

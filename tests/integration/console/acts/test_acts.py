@@ -154,6 +154,18 @@ def test_the_same_form_twice_acts_once(node: Node, anna: Browser, uid: str) -> N
     assert len(told(node, "study_held")) == 1
 
 
+def test_a_form_that_was_changed_after_it_was_sent_is_not_taken_for_the_same(
+    node: Node, anna: Browser, reported: str
+) -> None:
+    fields = form(anna, reported, "resend")
+    assert (
+        "sent to archive again" in anna.ask(f"/studies/{reported}/acts/resend", {**fields, "destination": "archive"})[1]
+    )
+    for verb, changed in (("resend", {"destination": "other"}), ("hold", {})):
+        status, page = anna.ask(f"/studies/{reported}/acts/{verb}", {**fields, **changed})
+        assert (status, "has changed since the page was made" in page) == (409, True)
+
+
 def test_the_same_form_at_once_acts_once(node: Node, anna: Browser, uid: str) -> None:
     fields = form(anna, uid, "retry")
     with ThreadPoolExecutor(4) as threads:
