@@ -169,7 +169,8 @@ class Client(OAuth2Mixin, OpenIDMixin, BaseApp):  # type: ignore[misc]
         if missing:
             raise PermanentError(f"{address} does not name its {', '.join(missing)}. Is it an OpenID provider?")
         if urlsplit(self.issuer).scheme == "https":
-            plain = [key for key in _ENDPOINTS if urlsplit(found[key]).scheme != "https"]
+            used = (*_ENDPOINTS, *(["userinfo_endpoint"] if found.get("userinfo_endpoint") else []))
+            plain = [key for key in used if urlsplit(str(found[key])).scheme != "https"]
             if plain:
                 raise PermanentError(f"{address} has {', '.join(plain)} in plain HTTP. The provider must use HTTPS.")
         methods = found.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])

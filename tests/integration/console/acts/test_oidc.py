@@ -383,6 +383,20 @@ def test_a_provider_with_an_untrusted_certificate_is_refused(
             assert len(site.told("sign_in_refused")) == 1
 
 
+@pytest.mark.parametrize("endpoint", ["token_endpoint", "userinfo_endpoint"])
+def test_a_provider_with_an_endpoint_in_plain_http_is_refused(
+    tmp_path: Path, authority: Authority, provider: Provider, endpoint: str
+) -> None:
+    signed = authority.sign("provider")
+    port = free_port()
+    provider.wrong_metadata = {endpoint: f"http://127.0.0.1:{port}/plain"}
+    with (
+        listening(provider.app(), port, ssl_certfile=signed.certificate, ssl_keyfile=signed.key),
+        site_of(tmp_path, f"https://127.0.0.1:{port}", provider, ca=signed.ca) as (_, browser),
+    ):
+        assert f"{endpoint} in plain HTTP" in browser.ask("/sign-in/oidc")[1]
+
+
 def test_local_accounts_remain_and_cannot_have_names_of_provider_accounts(
     signing: tuple[Site, Browser],
 ) -> None:
