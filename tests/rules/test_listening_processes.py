@@ -1,7 +1,9 @@
 """Test that a process that listens on a port never loads torch, independent of the import contracts."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +40,20 @@ def test_a_process_loads_nothing_that_it_does_not_need(process: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_a_predictor_of_the_site_may_import_what_a_worker_does_without(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "import requests, rich\nfrom glam_node.inference.threshold import ThresholdPredictor as Own\n"
+    )
+    program = (
+        "from glam_node.node.run.skipped_imports import skip_imports; skip_imports('worker')\n"
+        "from glam_node.node.run import worker; from glam_node.settings.load import load_settings\n"
+        "print(type(worker._load(load_settings(None, {'GLAM_NODE__INFERENCE__PREDICTOR': 'own:Own'}))).__name__)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("ThresholdPredictor\n", "")
 
 
 def test_settings_without_rules_are_loaded_without_pydicom() -> None:

@@ -23,3 +23,13 @@ def skip_imports(process: str) -> None:
     """Make imports of modules that `process` never uses fail, by None in `sys.modules` (Python reference, 5.3.1)."""
     for name in NEVER_USED[process]:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+
+
+def allow_imports(process: str) -> None:
+    """Let code of the site, such as its own predictor, import the modules that `skip_imports` made fail.
+
+    Call this once the process has imported its own modules: their libraries have then done without.
+    """
+    for name in NEVER_USED[process]:
+        if sys.modules.get(name, sys) is None:
+            del sys.modules[name]

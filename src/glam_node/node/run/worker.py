@@ -2,7 +2,7 @@
 
 import gc
 
-from glam_node.node.run.skipped_imports import skip_imports
+from glam_node.node.run.skipped_imports import allow_imports, skip_imports
 
 if __name__ == "__main__":
     gc.disable()  # `main` enables it when the modules have been imported
@@ -94,6 +94,7 @@ def _recover(node: Node) -> None:
 
 
 def _load(settings: Settings) -> Predictor:
+    allow_imports("worker")
     try:
         return load_configured_predictor(settings)
     except DeviceUnavailable as error:
