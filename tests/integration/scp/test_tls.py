@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from structlog.testing import capture_logs
 
 from glam_node.inference.phantom import make_exam
 from glam_node.node.scp.access import is_settled
+from glam_node.node.scp.listener import tls_context
 from glam_node.node.scu.requesting_ae import RequestingAE
 from glam_node.settings.peers import PeerSettings
 from glam_node.settings.schema import NodeSettings
@@ -177,6 +179,26 @@ def test_a_certificate_of_another_authority_is_refused(receiver: Receiver, node:
     reason, remedy = reason_of(receiver)
     assert "certificate was refused" in reason
     assert remedy == "put the authority of the sender's certificate into tls.ca"
+
+
+@pytest.mark.parametrize(
+    ("dates", "words"),
+    [
+        ({"ends_in": timedelta(minutes=-1)}, "has expired: it was valid until"),
+        ({"starts_in": timedelta(days=1)}, "is not valid before"),
+        ({}, ""),
+    ],
+    ids=["expired", "not yet", "valid"],
+)
+def test_a_certificate_of_the_node_that_is_out_of_date_is_a_warning_at_the_start(
+    authority: Authority, dates: dict[str, timedelta], words: str
+) -> None:
+    own = authority.sign("own", **dates)
+    with capture_logs() as logged:
+        tls_context(tls_settings(own))
+    warned = [entry["failure"] for entry in logged if entry["log_level"] == "warning"]
+    assert len(warned) == bool(words)
+    assert all(f"{own.certificate} {words}" in one for one in warned)
 
 
 def test_an_expired_certificate_is_refused(receiver: Receiver, authority: Authority) -> None:

@@ -22,6 +22,7 @@ from glam_node.node.console.connections import ACCEPTED_AT_ONCE, Guard, GuardedC
 from glam_node.node.errors import PermanentError
 from glam_node.node.run.process import Running, main
 from glam_node.node.tls.contexts import CertificateFiles, server_context
+from glam_node.node.tls.reloading import warn_of_dates
 from glam_node.settings.console import ConsoleSettings
 
 GRACE_S = 3
@@ -37,7 +38,9 @@ def run(running: Running) -> None:
     app = create_console(running.live_node, chosen.host, encrypted=chosen.certificate is not None)
     encryption = None
     if chosen.certificate is not None:
-        encryption = server_context(CertificateFiles("console", chosen.certificate, chosen.key), ssl.CERT_NONE)
+        files = CertificateFiles("console", chosen.certificate, chosen.key)
+        encryption = server_context(files, ssl.CERT_NONE)
+        warn_of_dates(files, encryption)
     server = uvicorn.Server(configuration(app, chosen, encryption))
     thread = threading.Thread(target=_serve, args=(server, running.stop), name="console")
     thread.start()

@@ -13,7 +13,8 @@ from glam_node.node.errors import PermanentError
 from glam_node.node.scp.access import Caller, Rejection
 from glam_node.node.scp.pdu import ConnectionLost
 from glam_node.node.tls.certificates import peer_certificate
-from glam_node.node.tls.contexts import CertificateFiles, ReloadingContext, server_context
+from glam_node.node.tls.contexts import CertificateFiles, server_context
+from glam_node.node.tls.reloading import ReloadingContext
 from glam_node.settings.schema import NodeSettings
 from glam_node.settings.tls import TLSSettings
 

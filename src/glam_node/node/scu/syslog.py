@@ -9,7 +9,8 @@ from socket import create_connection, socket
 from glam_node.node.errors import TransientError
 from glam_node.node.scu.answer_timeouts import ended_after
 from glam_node.node.scu.tls import PeerTLS
-from glam_node.node.tls.contexts import CertificateFiles, ReloadingContext, client_context
+from glam_node.node.tls.contexts import CertificateFiles, client_context
+from glam_node.node.tls.reloading import ReloadingContext
 from glam_node.settings.audit import AuditSettings
 
 READ_AT_ONCE = 65_536

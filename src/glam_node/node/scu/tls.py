@@ -10,10 +10,10 @@ from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.tls.contexts import (
     CertificateFiles,
     CertificateTrouble,
-    ReloadingContext,
     certificate_trouble,
     client_context,
 )
+from glam_node.node.tls.reloading import ReloadingContext
 from glam_node.settings.destinations import ServerSettings
 
 # Seconds to wait for the alert of a TLS 1.3 server that refuses the client certificate: the server sends the alert only

@@ -141,6 +141,32 @@ def authorities(context: ssl.SSLContext) -> list[tuple[str, Validity]]:
     ]
 
 
+def out_of_date(files: CertificateFiles, context: ssl.SSLContext, now: datetime) -> Iterator[str]:
+    """Yield a message for the certificate of the node and for each authority in `ca` that is not valid at `now`.
+
+    Args:
+        files: The certificate and the authorities.
+        context: The context that was built from the files.
+        now: The current time.
+    """
+    if files.certificate is not None:
+        try:
+            own = validity(files, of_server=context.protocol == ssl.PROTOCOL_TLS_SERVER)
+        except PermanentError as error:
+            yield str(error)
+        else:
+            yield from _trouble(f"{files.certificate}", own, now)
+    for name, period in authorities(context) if files.ca is not None else ():
+        yield from _trouble(f"The authority {name} in {files.ca}", period, now)
+
+
+def _trouble(what: str, period: Validity, now: datetime) -> Iterator[str]:
+    if now < period.not_before:
+        yield f"{what} is not valid before {period.not_before:%Y-%m-%d %H:%M} UTC"
+    if now > period.not_after:
+        yield f"{what} has expired: it was valid until {period.not_after:%Y-%m-%d %H:%M} UTC"
+
+
 def _verifying_context(files: CertificateFiles, of_server: bool) -> ssl.SSLContext:
     """Return a context for the other side of the handshake, which requests the certificate and trusts it."""
     if of_server:

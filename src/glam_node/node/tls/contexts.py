@@ -1,18 +1,11 @@
 """TLS 1.2 and 1.3 by PS3.15 B.12 and B.13, with certificates from files that may change while the node runs."""
 
 import ssl
-import threading
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-import structlog
-
 from glam_node.node.errors import PermanentError
-
-log = structlog.get_logger(__name__)
 
 # RFC 9325 section 4.2 and PS3.15 B.13: forward secrecy and authenticated encryption, keys of 112 bits and more.
 # The cipher suites of TLS 1.3 are the defaults of OpenSSL, which are those of the profile.
@@ -35,56 +28,6 @@ class CertificateFiles:
     def signature(self) -> Signature:
         """Return a value that changes when a file is modified, replaced or removed."""
         return tuple(_signature(path) for path in (self.certificate, self.key, self.ca))
-
-
-class ReloadingContext:
-    """A TLS context that is rebuilt when its files change; unusable new files leave the old context in use."""
-
-    def __init__(
-        self,
-        files: CertificateFiles,
-        build: Callable[[CertificateFiles], ssl.SSLContext],
-        *,
-        for_one_connection: bool = False,
-    ) -> None:
-        """Build contexts from `files`.
-
-        With `for_one_connection`, each connection gets its own context, so that it cannot resume another TLS session.
-        """
-        self._files = files
-        self._build = build
-        self._for_one_connection = for_one_connection
-        self._lock = threading.Lock()
-        self._signature: Signature | None = None
-        self._context: ssl.SSLContext | None = None
-
-    def current(self) -> ssl.SSLContext:
-        """Return the context for a new connection.
-
-        Raises:
-            PermanentError: The files cannot be used and there is no earlier context.
-        """
-        with self._lock:
-            signature = self._files.signature()
-            if self._context is None or signature != self._signature:
-                self._context = self._rebuilt()
-                self._signature = signature
-            elif self._for_one_connection:
-                # Unusable files leave the old context in use; that was logged when they changed.
-                with suppress(PermanentError):
-                    self._context = self._build(self._files)
-            return self._context
-
-    def _rebuilt(self) -> ssl.SSLContext:
-        try:
-            context = self._build(self._files)
-        except PermanentError as error:
-            if self._context is None:
-                raise
-            log.error("certificate_not_reloaded", section=self._files.section, failure=str(error))
-            return self._context
-        log.info("certificate_loaded", section=self._files.section, certificate=str(self._files.certificate or ""))
-        return context
 
 
 def server_context(files: CertificateFiles, client_certificate: ssl.VerifyMode) -> ssl.SSLContext:
