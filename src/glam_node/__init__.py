@@ -1,3 +1,3 @@
 """glam-node: a DICOM node that reads screening mammograms with GLAM. For research use until a site validates it."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
