@@ -119,16 +119,25 @@ def give_back(session: Session, delivery: Delivery, now: datetime) -> None:
     change(session, DeliveryRow, _claimed(delivery), attempt=delivery.attempt - 1, next_attempt_at=now)
 
 
-def make_due(session: Session, destination: str, now: datetime, *, later_than: datetime, failed_at_most: int) -> int:
+def make_due(
+    session: Session,
+    destination: str,
+    now: datetime,
+    sent: Sequence[Delivery],
+    *,
+    later_than: datetime,
+    failed_at_most: int,
+) -> int:
     """Make pending deliveries due whose next attempt is after `later_than`, and return their number.
 
-    Deliveries with more than `failed_at_most` attempts keep waiting.
+    The deliveries `sent`, and those with more than `failed_at_most` attempts, keep waiting.
     """
     waiting = and_(
         DeliveryRow.state == DeliveryState.PENDING,
         DeliveryRow.destination == destination,
         DeliveryRow.next_attempt_at > later_than,
         DeliveryRow.attempt <= failed_at_most,
+        DeliveryRow.delivery_id.not_in([one.delivery_id for one in sent]),
     )
     return len(change(session, DeliveryRow, waiting, next_attempt_at=now, alone=False))
 

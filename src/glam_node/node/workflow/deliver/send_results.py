@@ -132,7 +132,7 @@ def _deliver_batch(
             else:
                 _record(session, delivery, outcome, policy, now())
     if failed_before:
-        _make_others_due(sessions, name, failed_before, now())
+        _make_others_due(sessions, name, claimed, failed_before, now())
     return sum(outcome.stored for outcome in outcomes)
 
 
@@ -207,14 +207,14 @@ def _record_calls(
     return destinations.record_failure(session, name, failures[0], policy, now), failed_before
 
 
-def _make_others_due(sessions: SessionFactory, name: str, failed: int, now: datetime) -> None:
+def _make_others_due(sessions: SessionFactory, name: str, sent: Sequence[Delivery], failed: int, now: datetime) -> None:
     """Make the other objects due that wait for a destination that is back.
 
     Their rows are locked in a transaction of their own, so that those of the objects that were sent are not held.
     """
     with sessions.begin() as session:
         later_than = now + CLAIM_TIME  # an object that is due before that may be on its way at this moment
-        due = deliveries.make_due(session, name, now, later_than=later_than, failed_at_most=failed)
+        due = deliveries.make_due(session, name, now, sent, later_than=later_than, failed_at_most=failed)
     log.info("destination_is_back", destination=name, due=due)
 
 
