@@ -107,8 +107,10 @@ def over_tls(theirs: Signed, talk: Talk) -> Talk:
 
     def secured(connection: socket.socket) -> None:
         connection.settimeout(MOST_S)
-        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as line:
-            talk(line)
+        with contextlib.suppress(OSError):
+            connection.getpeername()  # fails here if the client has reset the connection: `wrap_socket` would leak it
+            with context.wrap_socket(connection, server_side=True) as line:
+                talk(line)
 
     return secured
 
@@ -328,10 +330,12 @@ def test_an_audit_collector_whose_close_never_ends_is_given_up_after_the_timeout
     def reads_then_drips_a_record(connection: socket.socket) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(theirs.certificate, theirs.key)
-        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as line:
-            line.recv(65536)
-            with socket.socket(fileno=line.detach()) as plain:
-                drips(b"\x17\3\3\x40\0")(plain)
+        with contextlib.suppress(OSError):
+            connection.getpeername()
+            with context.wrap_socket(connection, server_side=True) as line:
+                line.recv(65536)
+                with socket.socket(fileno=line.detach()) as plain:
+                    drips(b"\x17\3\3\x40\0")(plain)
 
     with raw_peer(reads_then_drips_a_record) as port:
         stated = {"host": "127.0.0.1", "port": port, "timeout": TIMEOUT_S, "ca": theirs.ca}
