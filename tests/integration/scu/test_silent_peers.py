@@ -327,17 +327,12 @@ def test_a_proxy_whose_answer_never_ends_is_given_up_after_the_timeout(monkeypat
 
 @pytest.mark.timeout(120)
 def test_an_audit_collector_whose_close_never_ends_is_given_up_after_the_timeout(theirs: Signed) -> None:
-    def reads_then_drips_a_record(connection: socket.socket) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(theirs.certificate, theirs.key)
-        with contextlib.suppress(OSError):
-            connection.getpeername()
-            with context.wrap_socket(connection, server_side=True) as line:
-                line.recv(65536)
-                with socket.socket(fileno=line.detach()) as plain:
-                    drips(b"\x17\3\3\x40\0")(plain)
+    def reads_then_drips_a_record(line: socket.socket) -> None:
+        line.recv(65536)
+        with socket.socket(fileno=line.detach()) as plain:
+            drips(b"\x17\3\3\x40\0")(plain)
 
-    with raw_peer(reads_then_drips_a_record) as port:
+    with raw_peer(over_tls(theirs, reads_then_drips_a_record)) as port:
         stated = {"host": "127.0.0.1", "port": port, "timeout": TIMEOUT_S, "ca": theirs.ca}
         collector = audit_collector(AuditSettings.model_validate(stated))
         assert collector is not None
