@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Insert, Select, and_, inspect, select, update
+from sqlalchemy import ColumnElement, Insert, Select, SQLColumnExpression, and_, inspect, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -30,8 +30,16 @@ def in_order(session: Session, table: type[Base], condition: ColumnElement[bool]
     if session.get_bind().dialect.name != "postgresql":
         return condition
     (key,) = inspect(table).primary_key
-    locked = select(key).where(condition).order_by(key).with_for_update(key_share=True)
-    return and_(key.in_(locked), condition)
+    return and_(key.in_(_locked(key, condition)), condition)
+
+
+def lock(session: Session, key: SQLColumnExpression[str], condition: ColumnElement[bool]) -> None:
+    """Lock the rows that meet the condition until the transaction ends, in the order of the primary key `key`."""
+    session.scalars(_locked(key, condition)).all()
+
+
+def _locked(key: SQLColumnExpression[Any], condition: ColumnElement[bool]) -> Select[Any]:
+    return select(key).where(condition).order_by(key).with_for_update(key_share=True)
 
 
 def _change(session: Session, table: type[Row], condition: ColumnElement[bool], values: dict[str, Any]) -> list[Row]:
@@ -79,8 +87,8 @@ def lock_studies(session: Session, study_instance_uids: Collection[str]) -> None
     """Lock the rows of the studies until the transaction ends, before their deliveries are changed."""
     uids = sorted(study_instance_uids)
     for first in range(0, len(uids), MOST_VALUES):
-        query = select(StudyRow.version).where(StudyRow.study_instance_uid.in_(uids[first : first + MOST_VALUES]))
-        session.execute(query.order_by(StudyRow.study_instance_uid).with_for_update(key_share=True))
+        some = uids[first : first + MOST_VALUES]
+        lock(session, StudyRow.study_instance_uid, StudyRow.study_instance_uid.in_(some))
 
 
 def insert_missing(session: Session, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, case, literal, or_, select
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import standing
-from glam_node.node.db.changes import change, claim, insert_missing, mark_changed
+from glam_node.node.db.changes import change, claim, insert_missing, lock, mark_changed
 from glam_node.node.db.tables import DeliveryRow, JobRow
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.job import JobState
@@ -23,7 +23,7 @@ def add_missing(session: Session, deliveries: Sequence[Delivery]) -> list[Delive
     for uid in {delivery.study_instance_uid for delivery in deliveries}:
         jobs = select(JobRow.job_id).where(JobRow.study_instance_uid == uid, JobRow.state == JobState.SUPERSEDED)
         superseded = session.scalars(jobs).all()
-        _lock(session, DeliveryRow.job_id.in_(superseded))
+        lock(session, DeliveryRow.delivery_id, DeliveryRow.job_id.in_(superseded))
         for delivery in deliveries if superseded else ():
             _take_over(session, delivery, superseded)
     insert_missing(session, DeliveryRow, [asdict(delivery) for delivery in deliveries])
@@ -90,12 +90,8 @@ def lock_with_substitutes(session: Session, deliveries: Sequence[Delivery]) -> N
         DeliveryRow.destination.in_({one.destination for one in deliveries}),
         DeliveryRow.job_id.in_({one.job_id for one in deliveries}),
     )
-    _lock(session, or_(of_jobs, DeliveryRow.delivery_id.in_([one.delivery_id for one in deliveries])))
-
-
-def _lock(session: Session, condition: ColumnElement[bool]) -> None:
-    query = select(DeliveryRow.delivery_id).where(condition).order_by(DeliveryRow.delivery_id)
-    session.scalars(query.with_for_update(key_share=True)).all()
+    these = DeliveryRow.delivery_id.in_([one.delivery_id for one in deliveries])
+    lock(session, DeliveryRow.delivery_id, or_(of_jobs, these))
 
 
 def mark_stored(session: Session, delivery: Delivery, now: datetime, warning: str = "") -> bool:
