@@ -107,10 +107,8 @@ def over_tls(theirs: Signed, talk: Talk) -> Talk:
 
     def secured(connection: socket.socket) -> None:
         connection.settimeout(MOST_S)
-        with contextlib.suppress(OSError):
-            connection.getpeername()  # fails here if the client has reset the connection: `wrap_socket` would leak it
-            with context.wrap_socket(connection, server_side=True) as line:
-                talk(line)
+        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as line:
+            talk(line)
 
     return secured
 
