@@ -14,6 +14,7 @@ from pydicom.dataset import FileDataset
 from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from glam_node.inference.character_set import correct_character_set
 from glam_node.inference.encoded_elements import (
     CUT,
     PIXEL_DATA,
@@ -65,6 +66,7 @@ def read_bounded(path: Path, *, pixels: bool = True) -> FileDataset:
                 dataset = read_dataset(_opened(inflated, kept, path), is_implicit_VR=False, is_little_endian=True)
             whole = FileDataset(path, dataset, None, meta, is_implicit_VR=False, is_little_endian=True)
             whole.set_original_encoding(False, True, dataset.original_character_set)
+            correct_character_set(whole)
             return whole
         size = path.stat().st_size
         kept = [(0, size)]
@@ -75,7 +77,9 @@ def read_bounded(path: Path, *, pixels: bool = True) -> FileDataset:
                 raise
             except UnreadableDataSet:
                 pass
-        return pydicom.dcmread(_opened(file, kept, path), stop_before_pixels=not pixels)
+        dataset = pydicom.dcmread(_opened(file, kept, path), stop_before_pixels=not pixels)
+    correct_character_set(dataset)
+    return dataset
 
 
 def inflate(file: BinaryIO, to: BinaryIO, maximum: int) -> int:

@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, DigitalMammographyXRayImageStorageForPresentation
 from pydicom.valuerep import DA, TM
 
+from glam_node.inference.character_set import CHARACTER_SETS, UTF_8
 from glam_node.inference.reading import imager_pixel_spacing
 from glam_node.node.domain.identity import identity_of
 from glam_node.node.domain.identity_comparison import difference_among
@@ -45,14 +46,6 @@ _OPTIONAL = (
 _STUDY_ELEMENTS = ("PatientName", "ReferringPhysicianName", "SpecificCharacterSet", "TimezoneOffsetFromUTC")
 _NEEDED_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
-# Defined Terms of Specific Character Set (PS3.3 C.12.1.1.2)
-_CHARACTER_SETS = frozenset(
-    [f"{prefix} {number}" for prefix in ("ISO_IR", "ISO 2022 IR") for number in (13, 100, 101, 109, 110, 126, 127)]
-    + [f"{prefix} {number}" for prefix in ("ISO_IR", "ISO 2022 IR") for number in (138, 144, 148, 166, 203)]
-    + [f"ISO 2022 IR {number}" for number in (6, 58, 87, 149, 159)]
-    + ["ISO_IR 192", "GB18030", "GBK"]
-)
-_UTF_8 = "ISO_IR 192"
 _AXES = {letter: axis for axis, pair in enumerate(("AP", "RL", "HF")) for letter in pair}
 
 
@@ -153,12 +146,12 @@ def character_set(source: Dataset, *texts: str) -> str | list[str] | None:
     """
     terms = text_values(source, "SpecificCharacterSet")
     if not all(text.isascii() for text in texts):
-        return _UTF_8
+        return UTF_8
     if terms in ([], [""], ["ISO_IR 6"]):
         return None
     first_may_be_empty = terms[1:] if len(terms) > 1 and not terms[0] else terms
-    if not set(first_may_be_empty) <= _CHARACTER_SETS:
-        return _UTF_8
+    if not set(first_may_be_empty) <= CHARACTER_SETS:
+        return UTF_8
     return terms if len(terms) > 1 else terms[0]
 
 

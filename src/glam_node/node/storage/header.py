@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
 from glam_node.inference.bounded_dataset import MAXIMUM_INFLATED_BYTES, inflate
+from glam_node.inference.character_set import correct_character_set
 from glam_node.inference.encoded_elements import (
     LONG,
     PIXEL_DATA,
@@ -153,7 +154,9 @@ def _decoded(source: Source, kept: Iterable[Element], byte_order: str, is_implic
     for chosen in (in_order, flat):
         encoded = b"".join(_encoded(source, element, byte_order, is_implicit) for element in chosen)
         try:
-            return read_dataset(io.BytesIO(encoded), is_implicit, byte_order == "<")
+            dataset = read_dataset(io.BytesIO(encoded), is_implicit, byte_order == "<")
+            correct_character_set(dataset)
+            return dataset
         except Exception as error:  # the parser of pydicom may raise anything, such as RecursionError, struct.error
             failure = type(error).__name__
     raise UnreadableDataSet(f"the data set is damaged ({failure})")
