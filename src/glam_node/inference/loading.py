@@ -7,15 +7,9 @@ from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.options import REFERENCE_RUN, RunOptions
 from glam_node.inference.package import read_package
-from glam_node.inference.predictor import Predictor, load_object
+from glam_node.inference.predictor import Predictor
 from glam_node.inference.reading import read_dataset, read_mammogram
 from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
-
-# Names, not classes, so that torch is imported only when a model that needs it is loaded.
-_PREDICTORS = {
-    "glam": "glam_node.inference.glam.predictor:GlamPredictor",
-    "threshold": "glam_node.inference.threshold:ThresholdPredictor",
-}
 
 
 def read_mammogram_file(path: str | Path, rules: KindRules | None = CONVENTIONAL_VIEWS) -> Mammogram:
@@ -51,9 +45,13 @@ def load_model(
         DeviceUnavailable: The device does not exist or has no free memory.
     """
     checked = read_package(Path(package))
-    if checked.architecture not in _PREDICTORS:
-        raise PackageMismatch(
-            f"{package} has the architecture {checked.architecture}; known are {', '.join(_PREDICTORS)}."
-        )
-    predictor: Predictor = load_object(_PREDICTORS[checked.architecture]).from_package(checked, device, options)
-    return predictor
+    # Imported here, so that torch is imported only with a model that needs it.
+    if checked.architecture == "glam":
+        from glam_node.inference.glam.predictor import GlamPredictor
+
+        return GlamPredictor.from_package(checked, device, options)
+    if checked.architecture == "threshold":
+        from glam_node.inference.threshold import ThresholdPredictor
+
+        return ThresholdPredictor.from_package(checked, device, options)
+    raise PackageMismatch(f"{package} has the architecture {checked.architecture}; known are glam and threshold.")

@@ -4,12 +4,8 @@ import time
 from collections.abc import Iterator
 
 from glam_node.inference.errors import DeviceUnavailable, InferenceError
-from glam_node.inference.predictor import load_object
 from glam_node.node.cli.checks import Check, Verdict
 from glam_node.settings.schema import Settings
-
-# A name instead of an import, because importing the module imports torch.
-VERIFY_PACKAGE = "glam_node.inference.glam.package_verification:verify_package"
 
 
 def check_model(settings: Settings) -> Iterator[Check]:
@@ -53,9 +49,11 @@ def _golden_case(settings: Settings) -> Iterator[Check]:
 
     if settings.inference.predictor != InferenceSettings().predictor:
         return
+    from glam_node.inference.glam.package_verification import verify_package
+
     package = settings.inference.package or DEFAULT_PACKAGE
     try:
-        report = load_object(VERIFY_PACKAGE)(package, None, settings.inference.device)
+        report = verify_package(package, None, settings.inference.device)
     except InferenceError as error:
         yield Check("golden case", Verdict.FAIL, str(error), f"glam-node model verify {package}")
         return

@@ -18,8 +18,6 @@ from glam_node.node.cli.application import (
 )
 from glam_node.node.domain.words import counted
 
-# A name instead of an import, because evaluation imports torch for packages that need it.
-RUN_EVALUATION = "glam_node.research.evaluation.evaluate_package:run_evaluation"
 _SHOWN_FAILURES = 20
 
 
@@ -111,12 +109,11 @@ def evaluate(
     named, chosen_on = _dataset(data, "--data"), _dataset(validation, "--validation") if validation else None
     options = dict(_option(each) for each in option or ())
     directory = output_directory(out)
-    from glam_node.inference.predictor import load_object
     from glam_node.node.cli.progress import progress_bars
+    from glam_node.research.evaluation.evaluate_package import run_evaluation
 
-    run = load_object(RUN_EVALUATION)
     with progress_bars() as progress:
-        outcome = run(
+        outcome = run_evaluation(
             package,
             named,
             directory,

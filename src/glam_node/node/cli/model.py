@@ -21,11 +21,6 @@ from glam_node.node.domain.words import by_number
 if TYPE_CHECKING:
     from glam_node.inference.package import ModelPackage
 
-# Names instead of imports, because importing these modules imports torch.
-CONVERT_CHECKPOINT = "glam_node.inference.glam.checkpoint:convert_checkpoint"
-VERIFY_PACKAGE = "glam_node.inference.glam.package_verification:verify_package"
-VERIFY_GOLDEN = "glam_node.research.golden.golden_file:verify_golden"
-
 ImagesOption = Annotated[
     Path | None,
     typer.Option(
@@ -44,9 +39,9 @@ def import_(
 ) -> None:
     """Convert a published GLAM checkpoint into a model package. Nothing that the file contains is executed."""
     directory = output_directory(out)
-    from glam_node.inference.predictor import load_object
+    from glam_node.inference.glam.checkpoint import convert_checkpoint
 
-    package: ModelPackage = load_object(CONVERT_CHECKPOINT)(checkpoint, directory)
+    package = convert_checkpoint(checkpoint, directory)
     print_package(package)
     typer.echo(f'To use it, set inference.package = "{directory.resolve()}"')
     typer.echo(f"To check it on another machine, run: glam-node model verify {directory}")
@@ -93,9 +88,9 @@ def verify(
 
     With --images, also compare the scores of a published checkpoint with those that its authors print.
     """
-    from glam_node.inference.predictor import load_object
+    from glam_node.inference.glam.package_verification import verify_package
 
-    print_report(load_object(VERIFY_PACKAGE)(package, images, device))
+    print_report(verify_package(package, images, device))
 
 
 def golden(
@@ -104,9 +99,9 @@ def golden(
     device: DeviceOption = "cpu",
 ) -> None:
     """Recompute the values of a golden file and compare them. Exit with 1 if one is out of tolerance."""
-    from glam_node.inference.predictor import load_object
+    from glam_node.research.golden.golden_file import verify_golden
 
-    print_report(load_object(VERIFY_GOLDEN)(file, images, device))
+    print_report(verify_golden(file, images, device))
 
 
 @app.command("time")

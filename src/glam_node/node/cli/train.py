@@ -7,9 +7,6 @@ import typer
 from glam_node.node.cli.application import EXIT_FINDING, OutOption, output_directory, print_error
 from glam_node.node.domain.words import counted
 
-# Names instead of imports, because training imports torch.
-RUN_TRAINING = "glam_node.research.training.run:run_training"
-FIND_RECIPE = "glam_node.research.training.recipe:find_recipe"
 _SHOWN_FAILURES = 20
 
 
@@ -29,13 +26,14 @@ def train(
     Several devices: torchrun --nproc-per-node N -m glam_node research train ... Research use.
     """
     directory = output_directory(out)
-    from glam_node.inference.predictor import load_object
     from glam_node.node.cli.progress import progress_bars
+    from glam_node.research.training.recipe import find_recipe
+    from glam_node.research.training.run import run_training
 
-    path = load_object(FIND_RECIPE)(recipe)
+    path = find_recipe(recipe)
     # A label is for example "global stage, loss 0.3": there is one bar for each stage.
     with progress_bars(lambda doing: doing.split(",")[0]) as progress:
-        trained = load_object(RUN_TRAINING)(path, directory, device=device, workers=workers, tell=progress)
+        trained = run_training(path, directory, device=device, workers=workers, tell=progress)
     for failure in trained.failures[:_SHOWN_FAILURES]:
         typer.echo(f"not prepared: {failure}")
     typer.echo(

@@ -14,15 +14,12 @@ import numpy as np
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
-from glam_node.inference.predictor import load_object
 from glam_node.research.datasets.labelled import LabelledView, Masks
 from glam_node.research.datasets.listed import Entry, ListedDataset
 from glam_node.research.datasets.nyu_exam_list import NyuExam, read_exam_list
 from glam_node.research.datasets.outlines import Mask, masks_of, read_png
 
 WINDOW_SHAPE = (2944, 1920)
-# Loaded by name, since data sets are read in processes without torch and the window belongs to GLAM.
-PREPARE = "glam_node.inference.glam.preprocessing:prepare"
 _UID_NAMESPACE = uuid.UUID("7a4f6b8e-0d59-5a55-8f0e-3f3b7ad4a6f1")
 _TOWARDS_FEET = {ViewPosition.CC: "", ViewPosition.MLO: "F"}
 
@@ -98,8 +95,10 @@ def _masks(read: Callable[[], Mammogram], outlines: Mapping[FindingKind, Sequenc
 def _mask(path: Path, mammogram: Mammogram) -> Mask:
     mask = read_png(path).any(axis=2)
     if mask.shape == WINDOW_SHAPE:
-        on_image: Mask = load_object(PREPARE)(mammogram).geometry.invert(mask)
-        return on_image
+        # Imported here, since data sets are read in processes without torch.
+        from glam_node.inference.glam.preprocessing import prepare
+
+        return prepare(mammogram).geometry.invert(mask)
     if mask.shape != mammogram.shape:
         raise UnsupportedMammogram(
             f"The outline is {mask.shape} pixels, neither its image's {mammogram.shape} nor the model's {WINDOW_SHAPE}."

@@ -7,7 +7,9 @@ from pathlib import Path
 from statistics import fmean
 
 from glam_node import __version__
+from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.findings import CHANNELS
+from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.package import ModelPackage, read_package, write_package
 from glam_node.research.datasets.labelled import LabelledDataset
 from glam_node.research.datasets.open import open_dataset
@@ -30,7 +32,7 @@ from glam_node.research.evaluation.report.tables import (
     measures_table,
     operating_point_table,
 )
-from glam_node.research.evaluation.saliency_model import SaliencyModel, load_models
+from glam_node.research.evaluation.saliency_model import Opinion, SaliencyModel
 
 DatasetName = tuple[str, str]
 """Kind and path of a data set, the arguments of `open_dataset`."""
@@ -102,6 +104,57 @@ def run_evaluation(
     points = _write_points(packages[0], first) if write_operating_points else ()
     means = _write_reference(package, first) if points or write_reference else ()
     return Outcome(_tables(evaluation), files, _failures(evaluation), _remarks(evaluation), points, means)
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A model under another name."""
+
+    model: SaliencyModel
+    name: str
+
+    def look(self, mammogram: Mammogram) -> Opinion:
+        """Return the model's result."""
+        return self.model.look(mammogram)
+
+
+def load_models(packages: Sequence[ModelPackage], device: str) -> list[SaliencyModel]:
+    """Load one model per package on `device`; models of the same name are numbered.
+
+    Raises:
+        PackageMismatch: The architecture of a package cannot be evaluated.
+        DeviceUnavailable: The machine lacks the device.
+    """
+    models: list[SaliencyModel] = []
+    for package in packages:
+        model = _load_model(package, device)
+        namesakes = sum(other.name == model.name or other.name.startswith(f"{model.name} (") for other in models)
+        models.append(Renamed(model, f"{model.name} ({namesakes + 1})") if namesakes else model)
+    return models
+
+
+def _load_model(package: ModelPackage, device: str) -> SaliencyModel:
+    # Imported here, so that torch is imported only with a model that needs it.
+    match package.architecture:
+        case "glam":
+            from glam_node.research.evaluation.glam_model import GlamModel
+
+            return GlamModel.from_package(package, device)
+        case "threshold":
+            from glam_node.research.evaluation.threshold_model import ThresholdModel
+
+            return ThresholdModel.from_package(package, device)
+        case "cam":
+            from glam_node.research.training.baselines import CamModel
+
+            return CamModel.from_package(package, device)
+        case "gmic":
+            from glam_node.research.training.baselines import GmicModel
+
+            return GmicModel.from_package(package, device)
+    raise PackageMismatch(
+        f"{package.path} is a {package.architecture} package; glam, threshold, cam and gmic can be evaluated."
+    )
 
 
 def _open(name: DatasetName, options: Mapping[str, object] | None) -> LabelledDataset:

@@ -1,6 +1,5 @@
-"""The interface of a model for evaluation, which returns scores and a saliency map, and the loading of such models."""
+"""The interface of a model for evaluation, which returns scores and a saliency map."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,8 +9,6 @@ from numpy.typing import NDArray
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.findings import CHANNELS
 from glam_node.inference.mammogram import Mammogram
-from glam_node.inference.package import ModelPackage
-from glam_node.inference.predictor import load_object
 
 Saliency = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -63,43 +60,3 @@ def require_valid(opinion: Opinion, shape: tuple[int, int]) -> None:
             raise PackageMismatch(f"The {name} of the model has values that are not 0 to 1.")
     if not all(0 <= score <= 1 for score in opinion.scores):
         raise PackageMismatch(f"The scores of the model, {opinion.scores}, are not 0 to 1.")
-
-
-# Model classes by a package's architecture; each has `from_package(package, device)`.
-_MODELS = {
-    "glam": "glam_node.research.evaluation.glam_model:GlamModel",
-    "threshold": "glam_node.research.evaluation.threshold_model:ThresholdModel",
-    "cam": "glam_node.research.training.baselines:CamModel",
-    "gmic": "glam_node.research.training.baselines:GmicModel",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Renamed:
-    """A model under another name."""
-
-    model: SaliencyModel
-    name: str
-
-    def look(self, mammogram: Mammogram) -> Opinion:
-        """Return the model's result."""
-        return self.model.look(mammogram)
-
-
-def load_models(packages: Sequence[ModelPackage], device: str) -> list[SaliencyModel]:
-    """Load one model per package on `device`; models of the same name are numbered.
-
-    Raises:
-        PackageMismatch: The architecture of a package cannot be evaluated.
-        DeviceUnavailable: The machine lacks the device.
-    """
-    models: list[SaliencyModel] = []
-    for package in packages:
-        if package.architecture not in _MODELS:
-            raise PackageMismatch(
-                f"{package.path} is a {package.architecture} package; {', '.join(_MODELS)} can be evaluated."
-            )
-        model: SaliencyModel = load_object(_MODELS[package.architecture]).from_package(package, device)
-        namesakes = sum(other.name == model.name or other.name.startswith(f"{model.name} (") for other in models)
-        models.append(Renamed(model, f"{model.name} ({namesakes + 1})") if namesakes else model)
-    return models

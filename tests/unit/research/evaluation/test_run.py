@@ -10,8 +10,7 @@ import pytest
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.package import ModelPackage, read_package, write_package
 from glam_node.inference.threshold import threshold_package
-from glam_node.research.evaluation.evaluate_package import Outcome, run_evaluation
-from glam_node.research.evaluation.saliency_model import load_models
+from glam_node.research.evaluation.evaluate_package import Outcome, load_models, run_evaluation
 from glam_node.settings.load import load_settings
 
 PREDICTIONS = ("images.csv", "breasts.csv", "images-2.csv", "breasts-2.csv")
