@@ -1,1 +1,1 @@
-"""Evaluation of models on a labelled data set, with numbers, curves and pictures; only `glam_model` imports torch."""
+"""Evaluation of models on a labelled data set, with numbers, curves and pictures."""

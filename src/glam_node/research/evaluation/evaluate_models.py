@@ -27,7 +27,7 @@ from glam_node.research.evaluation.measure.localisation import (
 )
 from glam_node.research.evaluation.measure.parts import Parts, cluster_of, divide
 from glam_node.research.evaluation.measure.tuning import ClassTuning, Points, Tuning, Wanted, tune
-from glam_node.research.evaluation.saliency_model import SaliencyModel
+from glam_node.research.models.saliency_model import SaliencyModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from glam_node.research.evaluation.report.tables import (
     measures_table,
     operating_point_table,
 )
-from glam_node.research.evaluation.saliency_model import Opinion, SaliencyModel
+from glam_node.research.models.saliency_model import Opinion, SaliencyModel
 
 DatasetName = tuple[str, str]
 """Kind and path of a data set, the arguments of `open_dataset`."""
@@ -137,19 +137,19 @@ def _load_model(package: ModelPackage, device: str) -> SaliencyModel:
     # Imported here, so that torch is imported only with a model that needs it.
     match package.architecture:
         case "glam":
-            from glam_node.research.evaluation.glam_model import GlamModel
+            from glam_node.research.models.glam_model import GlamModel
 
             return GlamModel.from_package(package, device)
         case "threshold":
-            from glam_node.research.evaluation.threshold_model import ThresholdModel
+            from glam_node.research.models.threshold_model import ThresholdModel
 
             return ThresholdModel.from_package(package, device)
         case "cam":
-            from glam_node.research.training.baselines import CamModel
+            from glam_node.research.models.baselines import CamModel
 
             return CamModel.from_package(package, device)
         case "gmic":
-            from glam_node.research.training.baselines import GmicModel
+            from glam_node.research.models.baselines import GmicModel
 
             return GmicModel.from_package(package, device)
     raise PackageMismatch(

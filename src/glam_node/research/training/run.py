@@ -10,7 +10,7 @@ from glam_node.inference.glam.predictor import ARCHITECTURE
 from glam_node.inference.glam.shape import shape_table
 from glam_node.inference.glam.weights import save_weights
 from glam_node.inference.package import ModelPackage, OperatingPoint, read_package, write_package
-from glam_node.research.training.networks import Learner
+from glam_node.research.models.networks import Learner
 from glam_node.research.training.processes import device_of_this_process, joined
 from glam_node.research.training.recipe import Recipe, read_recipe
 from glam_node.research.training.samples import Tell

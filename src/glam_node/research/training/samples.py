@@ -18,6 +18,7 @@ from glam_node.inference.glam.preprocessing import prepare
 from glam_node.inference.glam.window import WINDOW_SHAPE
 from glam_node.research.datasets.labelled import LabelledDataset, LabelledView
 from glam_node.research.datasets.problems import DatasetError
+from glam_node.research.models.networks import reduced
 
 Tell = Callable[[str, int, int], None]
 _PREPARED_FILE, _LIST_FILE = "views.npy", "views.json"
@@ -126,9 +127,3 @@ class _Preparing(Dataset[Any]):
         except UnsupportedMammogram as error:
             return str(error)
         return reduced(window, self._reduction).astype(np.float16)
-
-
-def reduced(window: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Average `window` over squares of `side` pixels."""
-    squares = window.reshape(window.shape[0] // side, side, window.shape[1] // side, side)
-    return np.asarray(squares.mean(axis=(1, 3)))

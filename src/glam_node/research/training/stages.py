@@ -13,8 +13,8 @@ from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_
 
 from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.patches import cut_patches, propose_patches
+from glam_node.research.models.networks import Cam, Gmic, Learner
 from glam_node.research.training.augmentation import augment_patches, augment_views, jitter_cells
-from glam_node.research.training.networks import Cam, Gmic, Learner
 from glam_node.research.training.recipe import Recipe, StageRecipe
 from glam_node.research.training.samples import PreparedViews
 

@@ -17,10 +17,10 @@ from glam_node.inference.glam.routes import processor_has_bfloat16
 from glam_node.research.datasets.labelled import LabelledDataset, LabelledView
 from glam_node.research.datasets.open import open_dataset
 from glam_node.research.datasets.problems import DatasetError
+from glam_node.research.models.networks import Learner, new_learner
 from glam_node.research.training.augmentation import batch_indices, seeded
 from glam_node.research.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from glam_node.research.training.journal import Journal, open_journal
-from glam_node.research.training.networks import Learner, new_learner
 from glam_node.research.training.processes import Processes
 from glam_node.research.training.recipe import DataRecipe, Recipe, StageRecipe
 from glam_node.research.training.samples import PreparedViews, Tell, prepare_views

@@ -12,7 +12,7 @@ from glam_node.inference.findings import CHANNELS
 from glam_node.inference.glam.device import full_precision
 from glam_node.inference.glam.network import GlamOutput
 from glam_node.research.evaluation.measure.ranking import Ranking, Values
-from glam_node.research.training.networks import Learner
+from glam_node.research.models.networks import Learner
 from glam_node.research.training.samples import PreparedViews
 
 

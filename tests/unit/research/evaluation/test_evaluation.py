@@ -10,7 +10,7 @@ from glam_node.research.datasets.problems import DatasetError
 from glam_node.research.evaluation.evaluate_models import Evaluation, evaluate
 from glam_node.research.evaluation.measure.parts import divide
 from glam_node.research.evaluation.measure.tuning import Wanted
-from glam_node.research.evaluation.saliency_model import Opinion, require_valid
+from glam_node.research.models.saliency_model import Opinion, require_valid
 from tests.unit.research.evaluation.toys import SHAPE, SIDE, ToyDataset, ToyModel
 
 

@@ -18,7 +18,7 @@ from glam_node.research.evaluation.measure.bootstrap import Estimate
 from glam_node.research.evaluation.measure.calibration import Calibration
 from glam_node.research.evaluation.measure.classification import Classification
 from glam_node.research.evaluation.measure.localisation import FindingMeasures, OverlapMeasures
-from glam_node.research.evaluation.saliency_model import Opinion
+from glam_node.research.models.saliency_model import Opinion
 from tests.unit.research.evaluation.toys import SHAPE, ToyDataset
 
 RESAMPLES = 1000

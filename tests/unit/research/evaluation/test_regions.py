@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from glam_node.research.evaluation.measure.froc import froc
 from glam_node.research.evaluation.measure.regions import Regions, SaliencyThresholds, find_regions
-from glam_node.research.evaluation.saliency_model import Evidence, Opinion
+from glam_node.research.models.saliency_model import Evidence, Opinion
 
 HALF = SaliencyThresholds(0.5, 0.5)
 

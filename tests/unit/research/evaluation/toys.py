@@ -10,7 +10,7 @@ from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import CHANNELS, FindingKind
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 from glam_node.research.datasets.labelled import LabelledView, Masks
-from glam_node.research.evaluation.saliency_model import Evidence, Opinion
+from glam_node.research.models.saliency_model import Evidence, Opinion
 
 SHAPE = (32, 24)
 SIDE = 4

@@ -15,8 +15,8 @@ from glam_node.inference.phantom import make_exam
 from glam_node.inference.reading import read_mammogram
 from glam_node.research.datasets.open import open_dataset
 from glam_node.research.evaluation.evaluate_package import load_models
-from glam_node.research.evaluation.saliency_model import Opinion, SaliencyModel, require_valid
-from glam_node.research.training.networks import Cam, Gmic, GmicLocal, new_learner, squash
+from glam_node.research.models.networks import Cam, Gmic, GmicLocal, new_learner, squash
+from glam_node.research.models.saliency_model import Opinion, SaliencyModel, require_valid
 from glam_node.research.training.recipe import AugmentationRecipe, Recipe, StageRecipe, find_recipe, read_recipe
 from glam_node.research.training.run import write_trained_package
 from glam_node.research.training.trainer import TrainingData

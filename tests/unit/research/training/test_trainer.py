@@ -20,8 +20,8 @@ from glam_node.inference.package import read_package
 from glam_node.inference.phantom import make_exam
 from glam_node.inference.reading import read_mammogram
 from glam_node.research.datasets.problems import DatasetError
+from glam_node.research.models.networks import Learner
 from glam_node.research.training.checkpoint import CHECKPOINT_FILE
-from glam_node.research.training.networks import Learner
 from glam_node.research.training.processes import Processes
 from glam_node.research.training.recipe import Recipe, StageRecipe
 from glam_node.research.training.run import write_trained_package

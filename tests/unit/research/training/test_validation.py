@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from glam_node.research.training.networks import new_learner
+from glam_node.research.models.networks import new_learner
 from glam_node.research.training.validation import validate
 from tests.unit.research.training.toy import RECIPE, toy_data
 

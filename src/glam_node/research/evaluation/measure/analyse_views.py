@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.research.datasets.labelled import LabelledDataset, LabelledView, Masks
-from glam_node.research.evaluation.saliency_model import Opinion, SaliencyModel, require_valid
+from glam_node.research.models.saliency_model import Opinion, SaliencyModel, require_valid
 
 Row = TypeVar("Row")
 Progress = Callable[[str, int, int], None]

@@ -21,7 +21,7 @@ from glam_node.research.evaluation.measure.regions import (
     without_specks,
 )
 from glam_node.research.evaluation.measure.tuning import ClassTuning
-from glam_node.research.evaluation.saliency_model import Opinion
+from glam_node.research.models.saliency_model import Opinion
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glam_node.research.evaluation.saliency_model import Opinion
+from glam_node.research.models.saliency_model import Opinion
 
 Mask = NDArray[np.bool_]
 

@@ -22,7 +22,7 @@ from glam_node.research.evaluation.measure.thresholds import (
     minimum_area,
     score_threshold,
 )
-from glam_node.research.evaluation.saliency_model import Opinion, SaliencyModel
+from glam_node.research.models.saliency_model import Opinion, SaliencyModel
 
 Points = Mapping[FindingKind, OperatingPoint]
 

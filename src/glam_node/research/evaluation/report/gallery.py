@@ -13,7 +13,7 @@ from glam_node.research.evaluation.evaluate_models import Evaluation
 from glam_node.research.evaluation.measure.analyse_views import look_at
 from glam_node.research.evaluation.measure.image_measures import ImageRow, finding_mask
 from glam_node.research.evaluation.measure.tuning import ClassTuning, normal_views
-from glam_node.research.evaluation.saliency_model import Mask, Opinion, SaliencyModel
+from glam_node.research.models.saliency_model import Mask, Opinion, SaliencyModel
 
 EACH = 3
 _HEIGHT = 260

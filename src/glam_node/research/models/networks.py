@@ -4,7 +4,9 @@ The baselines are class activation maps, and one global map with attention over 
 papers, on GLAM's own trunks, input and patch proposal, without the published code.
 """
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from glam_node.inference.glam.backbone import GlobalTrunk, LocalTrunk
@@ -15,6 +17,12 @@ from glam_node.inference.glam.shape import NetworkShape
 _HEAD_DEVIATION = 0.05
 # With a bias of 0 every pixel would start at 0.5, and the first steps would learn nothing but sparsity.
 _HEAD_BIAS = -2.5
+
+
+def reduced(window: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Average `window` over squares of `side` pixels."""
+    squares = window.reshape(window.shape[0] // side, side, window.shape[1] // side, side)
+    return np.asarray(squares.mean(axis=(1, 3)))
 
 
 def new_network(shape: NetworkShape, seed: int) -> Glam:

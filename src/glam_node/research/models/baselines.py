@@ -19,9 +19,8 @@ from glam_node.inference.glam.shape import NetworkShape, shape_from_table
 from glam_node.inference.guard import check_image
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.package import ModelPackage
-from glam_node.research.evaluation.saliency_model import Evidence, Opinion
-from glam_node.research.training.networks import Cam, Gmic
-from glam_node.research.training.samples import reduced
+from glam_node.research.models.networks import Cam, Gmic, reduced
+from glam_node.research.models.saliency_model import Evidence, Opinion
 
 
 class BaselineModel(ABC):

@@ -21,7 +21,7 @@ from glam_node.inference.glam.weights import load_network
 from glam_node.inference.guard import check_image
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.package import ModelPackage
-from glam_node.research.evaluation.saliency_model import Evidence, Opinion
+from glam_node.research.models.saliency_model import Evidence, Opinion
 
 
 class GlamModel:

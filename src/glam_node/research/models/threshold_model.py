@@ -6,7 +6,7 @@ import numpy as np
 
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.package import ModelPackage
-from glam_node.research.evaluation.saliency_model import Opinion
+from glam_node.research.models.saliency_model import Opinion
 
 _LEAST_FULL_SCALE = 4095
 

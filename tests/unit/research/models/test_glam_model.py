@@ -15,9 +15,9 @@ from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 from glam_node.inference.package import ModelPackage, OperatingPoint
 from glam_node.inference.phantom import make_exam
 from glam_node.inference.reading import read_mammogram
-from glam_node.research.evaluation.glam_model import GlamModel
 from glam_node.research.evaluation.measure.image_measures import regions_of
-from glam_node.research.evaluation.saliency_model import Opinion, require_valid
+from glam_node.research.models.glam_model import GlamModel
+from glam_node.research.models.saliency_model import Opinion, require_valid
 
 SHAPE = {
     "reduction": 4,
