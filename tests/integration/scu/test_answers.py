@@ -19,8 +19,14 @@ from tests.peers import PEERS
 TIMEOUT_S = 1.0
 
 
-def archive(answer: Answer) -> Callable[[socket.socket], None]:
-    """Yield an archive that gives this answer to an association request, and success to every C-STORE and C-ECHO."""
+def archive(answer: Answer, ending: bytes = b"", *, answers: bool = True) -> Callable[[socket.socket], None]:
+    """Return an archive that gives this answer to an association request, and success to every C-STORE and C-ECHO.
+
+    Args:
+        answer: The answer to the association request.
+        ending: PDUs that the archive sends after each of its successes.
+        answers: Whether it sends the successes.
+    """
 
     def talk(connection: socket.socket) -> None:
         connection.settimeout(20)
@@ -38,7 +44,7 @@ def archive(answer: Answer) -> Callable[[socket.socket], None]:
                     return
                 command += data[6:] if data[5] & 1 else b""
                 if data[5] & 2 and (not data[5] & 1 or command.endswith(element(0x0800, b"\1\1"))):
-                    connection.sendall(_success(command, number))
+                    connection.sendall((_success(command, number) if answers else b"") + ending)
                     command = b""
 
     return talk
@@ -74,6 +80,24 @@ def test_an_answer_that_allows_nothing_is_told_in_time(outgoing: Outgoing, answe
     assert not outcome.stored
     assert "ARCHIVE at 127.0.0.1" in outcome.failure
     assert seconds < 20 * TIMEOUT_S
+
+
+ENDINGS = {
+    "a release": struct.pack(">BBII", 5, 0, 4, 0),
+    "an abort": struct.pack(">BBII", 7, 0, 4, 0),
+    "an unknown PDU": struct.pack(">BBI", 0x99, 0, 4) + b"none",
+}
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["after its answer", "instead of an answer"])
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
+def test_the_end_of_an_association_is_noticed_at_once(outgoing: Outgoing, ending: bytes, answers: bool) -> None:
+    with raw_peer(archive(ODD["nothing odd"], ending, answers=answers)) as port:
+        started = time.monotonic()
+        outcomes = CStoreDestination(peer_at(port, timeout=TIMEOUT_S)).store([outgoing(), outgoing()])
+    assert time.monotonic() - started < 5 * TIMEOUT_S
+    assert [one.stored for one in outcomes] == [answers, False]
+    assert "ended the association without an answer" in outcomes[-1].failure
 
 
 NOT_TAKEN = {"refused: a transfer syntax that was not proposed"}

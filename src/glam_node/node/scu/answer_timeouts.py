@@ -85,7 +85,7 @@ def wait_while_peer_works(association: Association, timeout: float) -> None:
 
     An archive that works on an object for a long time is not dead. The timeout starts again with every part of the
     object that is sent. After the last part, the peer may take ANSWER_TIMEOUT_FACTOR times the timeout to answer. TCP
-    detects a dead host.
+    detects a dead host. The wait ends at once when the peer releases or aborts the association.
 
     Args:
         association: An established association.
@@ -103,8 +103,21 @@ def wait_while_peer_works(association: Association, timeout: float) -> None:
                 break
             with suppress(queue.Empty):
                 return dimse.msg_queue.get(timeout=PROGRESS_EVERY_S)
+            if _has_ended(association):
+                break
         with suppress(queue.Empty):
             return dimse.msg_queue.get(block=False)
         return None, None
 
     dimse.get_msg = answer  # type: ignore[method-assign]
+
+
+def _has_ended(association: Association) -> bool:
+    """Return whether the peer has ended the association; confirm it if the peer asks for its release.
+
+    pynetdicom notices neither while a request waits for its answer.
+    """
+    if association.acse.is_release_requested():
+        association.acse.send_release(is_response=True)
+        association.is_released, association.is_established = True, False
+    return association.is_released or association.acse.is_aborted()
