@@ -115,7 +115,7 @@ def test_a_model_is_chosen_by_the_architecture_of_its_package(tmp_path: Path) ->
 def test_a_package_of_an_unknown_architecture_is_refused(tmp_path: Path) -> None:
     path = threshold_package(tmp_path).path / "package.toml"
     path.write_text(path.read_text().replace('architecture = "threshold"', 'architecture = "other"'))
-    with pytest.raises(PackageMismatch, match="has the architecture other; known are glam, threshold"):
+    with pytest.raises(PackageMismatch, match="has the architecture other; known are glam and threshold"):
         load_model(tmp_path)
 
 
