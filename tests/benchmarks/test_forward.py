@@ -4,26 +4,31 @@ The local network needs 96 % of the arithmetic (697.9 of 729.9 GFLOP) and runs o
 turns, so that other load affects all of them; `BENCHMARK_THREADS=1` makes the ratios steadier on a busy machine.
 
 Asserted: every route gives the values of the plain implementation and is not slower; a view without findings takes less
-time than one with findings. The ratios depend on the processor, so the report shows them. Limits that were asserted
-earlier: 2.0 to 3.0 with AMX, 1.6 without, 3.0 by ncnn with AVX-512, 12 for negative views and 9 for the mix of a
-screening day. Those of ncnn and bfloat16 failed on a processor with AVX-512 and without AMX.
+time than one with findings; the route that a worker measures and chooses is not much slower than any other open one.
+The ratios depend on the processor, so the report shows them. Limits that were asserted earlier: 2.0 to 3.0 with AMX,
+1.6 without, 3.0 by ncnn with AVX-512, 12 for negative views and 9 for the mix of a screening day. Those of ncnn and
+bfloat16 failed on a processor with AVX-512 and without AMX.
 """
 
 import os
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from statistics import median
 
 import pytest
 import torch
 
 from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.patches import cut_patches, propose_patches
-from glam_node.inference.glam.routes import Route, processor_multiplies_bfloat16
+from glam_node.inference.glam.route_choice import choose_route
+from glam_node.inference.glam.routes import Route, joined, open_routes, processor_multiplies_bfloat16
 from glam_node.inference.glam.weights import StateDict, seeded_state_dict
-from glam_node.inference.options import Runtime
+from glam_node.inference.options import Measure, Precision, RunOptions, Runtime
+from glam_node.inference.package import read_package
 from tests.benchmarks.conftest import Record
-from tests.networks import along
+from tests.networks import along, folded
+from tests.packages import SEEDED_PACKAGE
 from tests.reference.network import look
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
@@ -47,6 +52,7 @@ ROUTES = {
 # Promised tolerance of the maps, compared with the plain implementation
 SCORE_ERROR = 2e-6
 LOCAL_ERROR = {torch.float32: 1e-4, torch.bfloat16: 2.5e-2}
+SLOWER_THAN_THE_BEST = 1.05
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -157,3 +163,25 @@ def test_views_per_batch(name: str, networks: dict[str, Glam], figure: Record) -
 
     for count, rounds in timed({str(count): batch(count) for count in (1, 2, 4)}).items():
         figure(f"{name}, a view in batches of {count}", "s", *(one / int(count) for one in rounds))
+
+
+@pytest.mark.parametrize("precision", Precision)
+def test_auto_is_at_most_five_percent_slower_than_the_best_route(
+    precision: Precision, state: StateDict, threads: int, figure: Record
+) -> None:
+    options, device, view = RunOptions(precision, Runtime.AUTO, measure=Measure.ONCE), torch.device("cpu"), window()
+    started = time.perf_counter()
+    chosen, decision = choose_route(folded(state), read_package(SEEDED_PACKAGE), options, device)
+    figure(f"{precision}: measurement of the routes", "s", time.perf_counter() - started)
+    print(f"{chosen}: {decision.reason}")
+    routes = open_routes(options, device)
+    # The networks are independent, so each is compared with the other one as chosen.
+    others = {joined(one, chosen) for one in routes.for_global} | {joined(chosen, one) for one in routes.for_local}
+    work: dict[str, Callable[[], object]] = {
+        str(one): partial(along(one, state, threads), view) for one in {chosen, *others}
+    }
+    seconds = timed(work)
+    slower = {name: ratios(seconds[str(chosen)], seconds[name]) for name in work}
+    for name, paired in slower.items():
+        figure(f"{precision}: time of {chosen}, relative to {name}", "times", *paired)
+    assert {name for name, paired in slower.items() if median(paired) > SLOWER_THAN_THE_BEST} == set()

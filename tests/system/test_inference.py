@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ import pytest
 
 from glam_node.inference.card import DEFAULT_PACKAGE
 from glam_node.inference.phantom import make_exam
+from glam_node.inference.route_record import RECORD_FILE
 from tests.integration.node_directory import REPOSITORY
 from tests.integration.redis_server import redis_server
 from tests.integration.worker import predictors
 from tests.ports import free_port
-from tests.system.node_process import GLAM_NODE
-from tests.system.site import Site, folder, objects, running_site, write
+from tests.system.node_process import GLAM_NODE, run_glam_node
+from tests.system.site import Site, folder, objects, running, running_site, write, written_site
 from tests.unit.inference.glam.tiny_package import tiny_package
 from tests.waiting import wait_until
 
@@ -98,6 +100,37 @@ def test_the_model_runs_by_the_runtime_that_the_site_chooses(tmp_path: Path) -> 
         timing = json.loads(told)
         assert (timing["device"], timing["threads"], timing["segment"]) == ("cpu", 1, segment)
         assert runtime == "auto" or runtime in timing["model"]
+
+
+def is_ready(site: Site, starts: int) -> bool:
+    """Return whether the worker is ready after so many starts of the node."""
+    return site.log().count("worker_ready") == starts
+
+
+def test_a_worker_measures_the_routes_once_and_doctor_says_which_is_in_force(tmp_path: Path) -> None:
+    package = tiny_package(tmp_path / "package").path
+    inference = {"predictor": None, "package": package, "device": "cpu", "threads": 1}
+    site = written_site(tmp_path, {"inference": inference})
+    kept = []
+    for start in (1, 2):
+        with running(site):
+            wait_until(partial(is_ready, site, start), told=site.log)
+        (entry,) = json.loads((site.storage / RECORD_FILE).read_text())["entries"]
+        kept.append(entry["measurement"])
+    assert kept[0] == kept[1] or kept[0]["disturbed"]
+    told = json.loads(run_glam_node("doctor", "--json", settings_path=site.path))
+    (doctor,) = (line["fact"] for line in told if line["check"] == "route")
+    shown = json.loads(run_glam_node("model", "time", "--routes", "--json", settings_path=site.path))
+    assert shown["measurement"] == kept[1] or kept[1]["disturbed"]
+    assert doctor == f"{shown['route']}: {shown['reason']}" or kept[1]["disturbed"]
+    for text in (doctor, site.log()):
+        assert "measured on 20" in text
+        assert "local network: torch " in text
+    table = run_glam_node("model", "time", "--routes", "--again", settings_path=site.path)
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "| float32" in line]
+    assert {row[0] for row in rows if row[-1] == "yes"} == {"global", "local"}
+    (entry,) = json.loads((site.storage / RECORD_FILE).read_text())["entries"]
+    assert entry["measurement"] != kept[1]
 
 
 @dataclass

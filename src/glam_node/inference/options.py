@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 
 class Precision(StrEnum):
@@ -13,14 +14,14 @@ class Precision(StrEnum):
     EXACT = "exact"
     """float32: scores within 2e-6 and saliency within 1e-4 of the plain network."""
     FAST = "fast"
-    """bfloat16 (float16 on a GPU without it) where that is faster, else float32: local saliency within 2.5e-2."""
+    """Also bfloat16 (float16 on a GPU without it), if it is the fastest: local saliency within 2.5e-2."""
 
 
 class Runtime(StrEnum):
     """The library that computes on a CPU; on a GPU it is always torch."""
 
     AUTO = "auto"
-    """The fastest of the installed libraries, for each network."""
+    """The fastest of the installed libraries, for each network, by measurement or in a fixed order (see Measure)."""
     TORCH = "torch"
     OPENVINO = "openvino"
     """OpenVINO (extra `fast`) for the global network, and for the local one in bfloat16."""
@@ -37,6 +38,17 @@ class Segment(StrEnum):
     """All images, whatever their score."""
 
 
+class Measure(StrEnum):
+    """The time at which the routes are measured between which runtime AUTO and precision FAST choose on a CPU."""
+
+    NEVER = "never"
+    """A kept measurement decides; without one, a fixed order decides."""
+    ONCE = "once"
+    """They are measured if no measurement is kept for this machine, package and versions."""
+    AGAIN = "again"
+    """They are measured in any case."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """Options for running a predictor; the defaults are the reference that other routes are compared with."""
@@ -44,6 +56,9 @@ class RunOptions:
     precision: Precision = Precision.EXACT
     runtime: Runtime = Runtime.TORCH
     segment: Segment = Segment.POSITIVE
+    measure: Measure = Measure.NEVER
+    route_record: Path | None = None
+    """The file that keeps measurements, read and written by `glam_node.inference.route_record`; None: none is kept."""
 
 
 REFERENCE_RUN = RunOptions()

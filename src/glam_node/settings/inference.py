@@ -43,11 +43,12 @@ class InferenceSettings(Section):
     device: Device = "auto"
     """Device that computes: auto (CUDA if there is a GPU, else the CPU), cpu, cuda or cuda:N."""
     precision: Literal["exact", "fast"] = "exact"
-    """exact: float32; fast: narrower numbers in the local network where they save time (saliency within 0.025, scores
-    and patch positions unchanged)."""
+    """exact: float32; fast: narrower numbers in the local network if a measurement shows that they save time (saliency
+    within 0.025, scores and patch positions unchanged)."""
     runtime: Literal["auto", "torch", "openvino", "ncnn"] = "auto"
-    """Library that computes on a CPU. auto: the fastest of those installed; openvino and ncnn need the extra `fast`.
-    ncnn computes only the local network, and needs 0.6 GB more memory than the others."""
+    """Library that computes on a CPU. auto: for each network the fastest of those installed, which a worker measures at
+    its first start on a machine. openvino and ncnn need the extra `fast`. ncnn computes only the local network, and
+    needs 0.6 GB more memory than the others."""
     segment: Literal["positive", "always"] = "positive"
     """Images to outline. positive: images whose score reaches an operating point (the others take a tenth of the time);
     always: all images."""

@@ -25,12 +25,14 @@ from glam_node.inference.glam.forward import Looker
 from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.postprocessing import ViewSaliency, extract_findings, is_positive, map_of
 from glam_node.inference.glam.preprocessing import PreparedView, prepare
-from glam_node.inference.glam.routes import Route, choose_route, take_route
+from glam_node.inference.glam.route_choice import choose_route
+from glam_node.inference.glam.routes import Route, take_route
 from glam_node.inference.glam.weights import load_network
 from glam_node.inference.guard import check_image
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.options import REFERENCE_RUN, RunOptions, Runtime, Segment
 from glam_node.inference.package import ModelPackage, OperatingPoint, score_parameters
+from glam_node.inference.route_record import RouteDecision
 
 ARCHITECTURE = "glam"
 _TORCH = Route(Runtime.TORCH)
@@ -75,6 +77,7 @@ class GlamPredictor:
         card: ModelCard | None = None,
         route: Route = _TORCH,
         falls_back: bool = False,
+        route_decision: RouteDecision | None = None,
     ) -> None:
         self._looker = Looker(network, device, parameters.patches_per_image, self._is_positive, batch_size, falls_back)
         self._operating_points = operating_points
@@ -83,6 +86,8 @@ class GlamPredictor:
         self._spent = threading.local()
         self._card = card or ModelCard()
         self._route = route
+        self.route_decision = route_decision
+        """The reason for the route; None if the caller chose it."""
 
     @property
     def algorithm(self) -> AlgorithmIdentification:
@@ -139,8 +144,8 @@ class GlamPredictor:
             raise PackageMismatch(f"{package.path} is a {package.architecture} package, not a {ARCHITECTURE} package.")
         parameters = GlamParameters.from_package(package)
         resolved = resolve_device(device)
-        route = choose_route(options, resolved)
         network = fold_for_inference(load_network(package))
+        route, decision = choose_route(network, package, options, resolved)
         try:
             network = take_route(network.to(resolved), route, torch.get_num_threads())
         except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
@@ -155,6 +160,7 @@ class GlamPredictor:
             card=package.card,
             route=route,
             falls_back=device == "auto",
+            route_decision=decision,
         )
 
     def segment(self, mammograms: Sequence[Mammogram]) -> list[ImageFindings]:

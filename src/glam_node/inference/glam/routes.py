@@ -1,4 +1,4 @@
-"""Choice of the runtime and number format of each network, by the options and by what is installed.
+"""The routes that the options leave open, their fixed order, and the modules of each route.
 
 A route replaces modules of a folded network by modules with the same interface; all other modules stay in torch.
 """
@@ -6,23 +6,23 @@ A route replaces modules of a folded network by modules with the same interface;
 import importlib
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from glam_node.inference.cores import processor_flags
 from glam_node.inference.errors import PackageMismatch
 from glam_node.inference.glam.backbone import GlobalTrunk
 from glam_node.inference.glam.device import computes_bfloat16, give_back_freed
-from glam_node.inference.glam.network import Glam, GlobalNetwork, LocalNetwork
+from glam_node.inference.glam.network import Glam, LocalNetwork
+from glam_node.inference.glam.shape import NetworkShape
 from glam_node.inference.glam.stem import BandedTrunk
 from glam_node.inference.glam.winograd import TILE, WinogradLocalNetwork
 from glam_node.inference.options import Precision, RunOptions, Runtime
 
 _NAMES = {Runtime.OPENVINO: "OpenVINO", Runtime.NCNN: "ncnn"}
 """Runtimes of the extra `fast`; their Python modules have the names of the runtimes."""
-_CPU_FLAGS = Path("/proc/cpuinfo")
 _MATRIX_FLAGS = {"amx_bf16", "bf16"}
 """Flags of x86 and ARM processors that multiply bfloat16 matrices, several times as fast as float32 ones."""
 _BFLOAT16_FLAGS = {*_MATRIX_FLAGS, "avx512_bf16"}
@@ -42,21 +42,67 @@ class Route:
 
     def __str__(self) -> str:
         by = "" if self.local_runtime is self.runtime else f" by {self.local_runtime}"
-        narrow = "" if self.local_type is torch.float32 else f" in {_name(self.local_type)}"
+        narrow = "" if self.local_type is torch.float32 else f" in {name_of_type(self.local_type)}"
         return f"{self.runtime}, local network{by}{narrow}" if by or narrow else str(self.runtime)
 
     @property
     def parameters(self) -> tuple[tuple[str, str], ...]:
         """Parameters for an AlgorithmIdentification; none if the results equal the reference's."""
-        return () if self.local_type is torch.float32 else (("local_precision", _name(self.local_type)),)
+        return () if self.local_type is torch.float32 else (("local_precision", name_of_type(self.local_type)),)
 
 
-def _name(dtype: torch.dtype) -> str:
+def name_of_type(dtype: torch.dtype) -> str:
+    """Return the name of a number format, for example "bfloat16"."""
     return str(dtype).removeprefix("torch.")
 
 
-def choose_route(options: RunOptions, device: torch.device) -> Route:
-    """Return the fastest route for `options` on `device`.
+@dataclass(frozen=True, slots=True)
+class OpenRoutes:
+    """The routes that the options leave open for each network, those with the least memory first."""
+
+    for_global: tuple[Route, ...]
+    for_local: tuple[Route, ...]
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether more than one route is open."""
+        return len(self.for_global) > 1 or len(self.for_local) > 1
+
+    @property
+    def first(self) -> Route:
+        """The route with the least memory for each network, which is exact."""
+        return joined(self.for_global[0], self.for_local[0])
+
+
+def joined(for_global: Route, for_local: Route) -> Route:
+    """Return the route with the global network of one route and the local network of another."""
+    return Route(for_global.runtime, for_local.local_runtime, for_local.local_type)
+
+
+def open_routes(options: RunOptions, device: torch.device) -> OpenRoutes:
+    """Return the routes that `options` leave open on `device`.
+
+    On a GPU nothing is open, and neither is bfloat16 on a processor that would emulate it.
+
+    Raises:
+        PackageMismatch: As `fixed_route`.
+    """
+    fixed = fixed_route(options, device)
+    narrow = options.precision is Precision.FAST and processor_has_bfloat16()
+    if device.type != "cpu" or options.runtime is Runtime.NCNN:
+        return OpenRoutes((fixed,), (fixed,))
+    allowed = [Runtime.TORCH, Runtime.OPENVINO] if options.runtime is Runtime.AUTO else [options.runtime]
+    there = [runtime for runtime in allowed if runtime is Runtime.TORCH or is_installed(runtime)]
+    local = [Route(there[0])]
+    if narrow:
+        local += [Route(there[0], runtime, torch.bfloat16) for runtime in there]
+    if options.runtime is Runtime.AUTO and is_installed(Runtime.NCNN):
+        local.append(Route(there[0], Runtime.NCNN))
+    return OpenRoutes(tuple(map(Route, there)), tuple(local))
+
+
+def fixed_route(options: RunOptions, device: torch.device) -> Route:
+    """Return the route for `options` on `device` where none was measured: a guess by the processor's flags.
 
     Raises:
         PackageMismatch: A runtime that `options` names is not installed, or not for this device.
@@ -95,30 +141,24 @@ def _narrow_type(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if processor_multiplies_bfloat16() else torch.float32
 
 
-def processor_multiplies_bfloat16(cpu_information: Path = _CPU_FLAGS) -> bool:
+def processor_multiplies_bfloat16() -> bool:
     """Return whether this CPU multiplies bfloat16 matrices natively, as with AMX.
 
     Without such products, bfloat16 is slower than Winograd's convolutions in float32: on a processor with avx512_bf16
     and without AMX it took 2.7 times as long.
     """
-    return not _MATRIX_FLAGS.isdisjoint(_words(cpu_information))
+    return not _MATRIX_FLAGS.isdisjoint(processor_flags())
 
 
-def processor_has_bfloat16(cpu_information: Path = _CPU_FLAGS) -> bool:
+def processor_has_bfloat16() -> bool:
     """Return whether this CPU computes bfloat16 natively; emulated, it is much slower than plain float32."""
-    return not _BFLOAT16_FLAGS.isdisjoint(_words(cpu_information))
-
-
-def _words(cpu_information: Path) -> list[str]:
-    try:
-        return cpu_information.read_text(encoding="ascii", errors="replace").split()
-    except OSError:
-        return []
+    return not _BFLOAT16_FLAGS.isdisjoint(processor_flags())
 
 
 def take_route(network: Glam, route: Route, threads: int) -> Glam:
     """Replace modules of `network`, folded and on its device, by those of `route`, in place; return `network`."""
-    _take_global_route(network.global_network, route, threads)
+    trunk = network.global_network.downsampling_branch
+    _replace(network.global_network, "downsampling_branch", global_module(trunk, route, threads))
     take_local_route(network, route, threads)
     give_back_freed()
     return network
@@ -139,27 +179,29 @@ def go_on_on_the_cpu(network: Glam) -> None:
 
 def take_local_route(network: Glam, route: Route, threads: int) -> None:
     """Replace the local network of `network`, folded and on its device, by the module of `route`, in place."""
-    local, narrow = network.detection_network, route.local_type is not torch.float32
+    _replace(network, "detection_network", local_module(network.detection_network, network.shape, route, threads))
+
+
+def local_module(local: nn.Module, shape: NetworkShape, route: Route, threads: int) -> nn.Module:
+    """Return the module of `route` for `local`, a folded local network on its device, which torch's routes change."""
     if route.local_runtime is Runtime.NCNN:
-        _replace(network, "detection_network", _module("ncnn_route").NcnnLocalNetwork(local, threads))
+        local = _module("ncnn_route").NcnnLocalNetwork(local, threads)
     elif route.local_runtime is Runtime.OPENVINO:
-        _replace(network, "detection_network", _module("openvino_route").OpenVinoLocalNetwork(local, threads))
-    elif narrow:
-        _replace(network, "detection_network", NarrowLocalNetwork(local, route.local_type))
-    elif (
-        isinstance(local, LocalNetwork)
-        and _on_cpu(network)
-        and network.shape.patch_size // network.shape.local_step % TILE == 0
-    ):
-        _replace(network, "detection_network", WinogradLocalNetwork(local))
+        local = _module("openvino_route").OpenVinoLocalNetwork(local, threads)
+    elif route.local_type is not torch.float32:
+        local = NarrowLocalNetwork(local, route.local_type)
+    elif isinstance(local, LocalNetwork) and _on_cpu(local) and shape.patch_size // shape.local_step % TILE == 0:
+        local = WinogradLocalNetwork(local)
+    return local
 
 
-def _take_global_route(network: GlobalNetwork, route: Route, threads: int) -> None:
-    trunk = network.downsampling_branch
+def global_module(trunk: nn.Module, route: Route, threads: int) -> nn.Module:
+    """Return the module of `route` for `trunk`, the folded trunk of a global network on its device."""
     if route.runtime is Runtime.OPENVINO:
-        _replace(network, "downsampling_branch", _module("openvino_route").OpenVinoTrunk(trunk, threads))
-    elif isinstance(trunk, GlobalTrunk) and _on_cpu(network) and isinstance(trunk.first_pool, nn.MaxPool2d):
-        _replace(network, "downsampling_branch", BandedTrunk(trunk))
+        trunk = _module("openvino_route").OpenVinoTrunk(trunk, threads)
+    elif isinstance(trunk, GlobalTrunk) and _on_cpu(trunk) and isinstance(trunk.first_pool, nn.MaxPool2d):
+        trunk = BandedTrunk(trunk)
+    return trunk
 
 
 def _module(name: str) -> Any:

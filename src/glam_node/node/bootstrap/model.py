@@ -2,20 +2,27 @@
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 from glam_node.inference.card import DEFAULT_PACKAGE
 from glam_node.inference.cores import usable_cores
 from glam_node.inference.findings import FindingKind
-from glam_node.inference.options import Precision, RunOptions, Runtime, Segment
+from glam_node.inference.options import Measure, Precision, RunOptions, Runtime, Segment
 from glam_node.inference.package import ModelPackage, OperatingPoint, read_package
 from glam_node.inference.platt import PlattScale
 from glam_node.inference.predictor import Predictor, load_object
+from glam_node.inference.route_record import RECORD_FILE
+from glam_node.node.storage.instances import read_marker
 from glam_node.settings.inference import OperatingPointSettings
 from glam_node.settings.schema import Settings
 
 
-def load_configured_predictor(settings: Settings) -> Predictor:
+def load_configured_predictor(settings: Settings, measure: Measure = Measure.NEVER) -> Predictor:
     """Load the predictor that the settings name, with the model package.
+
+    Args:
+        settings: The settings of the node.
+        measure: Whether the routes are measured that the settings leave open; the storage root keeps the measurement.
 
     Raises:
         PackageMismatch: The model package is damaged or does not fit the predictor.
@@ -28,9 +35,23 @@ def load_configured_predictor(settings: Settings) -> Predictor:
         os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
     package = configured_package(settings)
     chosen = settings.inference
-    options = RunOptions(Precision(chosen.precision), Runtime(chosen.runtime), Segment(chosen.segment))
+    options = RunOptions(
+        Precision(chosen.precision),
+        Runtime(chosen.runtime),
+        Segment(chosen.segment),
+        measure,
+        _route_record(settings.storage.root),
+    )
     predictor: Predictor = load_object(chosen.predictor).from_package(package, chosen.device, options)
     return predictor
+
+
+def _route_record(root: Path) -> Path | None:
+    """Return the path of the measured routes; None if there is no storage root, since doctor must not create one."""
+    try:
+        return root / RECORD_FILE if read_marker(root) else None
+    except OSError:
+        return None
 
 
 def configured_package(settings: Settings) -> ModelPackage:

@@ -4,30 +4,47 @@ import time
 from collections.abc import Iterator
 
 from glam_node.inference.errors import DeviceUnavailable, InferenceError
+from glam_node.inference.predictor import Predictor
+from glam_node.inference.route_record import RouteDecision
 from glam_node.node.cli.checks import Check, Verdict
 from glam_node.settings.schema import Settings
 
 
 def check_model(settings: Settings) -> Iterator[Check]:
     """Check that the model package loads on the configured device; then recompute its golden case."""
-    check = _load(settings)
-    yield check
-    if check.verdict is not Verdict.FAIL:
-        yield from _golden_case(settings)
-
-
-def _load(settings: Settings) -> Check:
-    from glam_node.node.bootstrap import kind_rules, load_configured_predictor
+    from glam_node.node.bootstrap import load_configured_predictor
 
     started = time.monotonic()
     try:
         predictor = load_configured_predictor(settings)
-        algorithm = predictor.algorithm
     except DeviceUnavailable as error:
-        return Check("model", Verdict.FAIL, str(error), 'Check inference.device; "auto" uses a device that exists.')
+        yield Check("model", Verdict.FAIL, str(error), 'Check inference.device; "auto" uses a device that exists.')
+        return
     except InferenceError as error:
-        return Check("model", Verdict.FAIL, str(error), "Check inference.package and inference.predictor.")
-    seconds = time.monotonic() - started
+        yield Check("model", Verdict.FAIL, str(error), "Check inference.package and inference.predictor.")
+        return
+    yield _loaded(settings, predictor, time.monotonic() - started)
+    yield from _route(predictor)
+    yield from _golden_case(settings)
+
+
+def _route(predictor: Predictor) -> Iterator[Check]:
+    """Yield the route in force and the reason for it, with the times of the other routes."""
+    decision: RouteDecision | None = getattr(predictor, "route_decision", None)
+    if decision is None:
+        return
+    fact = f"{getattr(predictor, 'route', '')}: {decision.reason}"
+    if decision.problem:
+        remedy = "Correct what the message names, or choose inference.runtime and inference.precision yourself."
+        yield Check("route", Verdict.WARN, f"{fact}. {decision.problem}", remedy)
+    else:
+        yield Check("route", Verdict.OK, fact)
+
+
+def _loaded(settings: Settings, predictor: Predictor, seconds: float) -> Check:
+    from glam_node.node.bootstrap import kind_rules
+
+    algorithm = predictor.algorithm
     route = f" ({route})" if (route := getattr(predictor, "route", "")) else ""
     loaded = f"{algorithm.algorithm_name} {algorithm.algorithm_version} loads in {seconds:.1f} s{route}"
     remedy = "Import your own weights with `glam-node model import`, then set inference.package."

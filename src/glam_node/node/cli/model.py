@@ -20,6 +20,7 @@ from glam_node.node.domain.words import by_number
 
 if TYPE_CHECKING:
     from glam_node.inference.package import ModelPackage
+    from glam_node.inference.route_record import RouteDecision
 
 ImagesOption = Annotated[
     Path | None,
@@ -112,15 +113,27 @@ def time_(
     ] = 3,
     rows: Annotated[int, typer.Option(min=64, max=8192, help="Make images with this number of rows.")] = 3328,
     columns: Annotated[int, typer.Option(min=48, max=8192, help="Make images with this number of columns.")] = 2560,
+    routes: Annotated[
+        bool,
+        typer.Option("--routes", help="Show instead the route in force and the measured time of each open route."),
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="With --routes, measure the routes again.")] = False,
     settings: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Time the configured model with a synthetic exam. The output ends with a row for docs/sizing.md.
 
     Files are read and results are written as in a worker. Stop other workers first: they slow down the measurement.
+    With --routes, show the time of each route that inference.runtime and inference.precision leave open.
     """
     configured = command_settings(ctx, settings)
-    from glam_node.node.cli.model_time import TABLE, measure
+    if again and not routes:
+        raise typer.BadParameter("it needs --routes.", param_hint="--again")
+    from glam_node.node.cli.model_time import TABLE, decide_route, measure
+
+    if routes:
+        print_routes(*decide_route(configured, again=again), as_json=as_json)
+        return
 
     timing = measure(configured, studies, rows, columns)
     if as_json:
@@ -133,6 +146,28 @@ def time_(
     typer.echo(f"results: {', '.join(timing.kinds)}\n")
     for line in (*TABLE, timing.table_row()):
         typer.echo(line)
+
+
+def print_routes(route: str, decision: "RouteDecision", *, as_json: bool) -> None:
+    """Print the route in force, the reason for it, and a table of the measured routes."""
+    measurement = decision.measurement
+    if as_json:
+        print_json({"route": route, **asdict(decision)})
+        return
+    typer.echo(f"route in force: {route}\nreason: {decision.reason}")
+    if decision.problem:
+        typer.echo(f"warning: {decision.problem}")
+    if measurement is None:
+        return
+    typer.echo(f"the measurement took {measurement.took_s:.1f} s\n")
+    typer.echo(
+        "| network | runtime | numbers | seconds | difference from torch | in force |\n|---|---|---|---|---|---|"
+    )
+    chosen = {name: measurement.chosen(name) for name in ("global", "local")}
+    for one in measurement.times:
+        seconds = "failed" if one.seconds is None else f"{one.seconds:.4f}"
+        cells = (one.network, one.runtime, one.number_format, seconds, f"{one.error:.1e}")
+        typer.echo(f"| {' | '.join(cells)} | {'yes' if one == chosen[one.network] else 'no'} |")
 
 
 _NUMBERS = ("cases", "largest error", "tolerance")

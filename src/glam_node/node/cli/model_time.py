@@ -1,18 +1,19 @@
-"""The measurement of `glam-node model time`: the time that a worker on this machine needs for a study."""
+"""The measurements of `glam-node model time`: the time of a study on this machine, and that of each route."""
 
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from glam_node.inference.cores import processor_name
 from glam_node.inference.findings import Findings
+from glam_node.inference.options import Measure
 from glam_node.inference.predictor import Predictor
+from glam_node.inference.route_record import RouteDecision
 from glam_node.inference.study import segment_study
 from glam_node.node.bootstrap import load_configured_predictor, result_identity
 from glam_node.node.demo.exam import phantom_exam
@@ -94,7 +95,7 @@ def measure(settings: Settings, studies: int, rows: int, columns: int) -> Timing
         PackageMismatch: The model package does not fit the predictor.
         DeviceUnavailable: The configured device does not exist.
     """
-    predictor = load_configured_predictor(settings)
+    predictor = load_configured_predictor(settings, Measure.ONCE)
     kinds = DEFAULT_KINDS.union(*(one.results for one in settings.destinations.values()))
     with tempfile.TemporaryDirectory(prefix="glam-node-time-") as directory:
         instances = _phantom_study(Path(directory), rows, columns)
@@ -105,7 +106,7 @@ def measure(settings: Settings, studies: int, rows: int, columns: int) -> Timing
     stages = [stages for _, stages in runs[1:]]
     return Timing(
         device=getattr(predictor, "device_name", "") or getattr(predictor, "device", "cpu"),
-        processor=processor(),
+        processor=processor_name(),
         threads=int(os.environ.get("OMP_NUM_THREADS", "0")),
         model=f"{findings.algorithm.algorithm_name} {findings.algorithm.algorithm_version}, {_route(predictor)}",
         segment=settings.inference.segment,
@@ -117,13 +118,21 @@ def measure(settings: Settings, studies: int, rows: int, columns: int) -> Timing
     )
 
 
-def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Return the name of the processor, or the machine type if the system states no name."""
-    with suppress(OSError):
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
+def decide_route(settings: Settings, *, again: bool) -> tuple[str, RouteDecision]:
+    """Return the route that a worker takes and the reason for it, measured if no measurement is kept or `again`.
+
+    Raises:
+        PermanentError: The configured predictor does not choose between routes.
+        PackageMismatch: The model package does not fit the predictor.
+        DeviceUnavailable: The configured device does not exist.
+    """
+    predictor = load_configured_predictor(settings, Measure.AGAIN if again else Measure.ONCE)
+    decision: RouteDecision | None = getattr(predictor, "route_decision", None)
+    if decision is None:
+        raise PermanentError(
+            f"{settings.inference.predictor} does not choose between routes. Check inference.predictor."
+        )
+    return str(getattr(predictor, "route", "")), decision
 
 
 def _route(predictor: Predictor) -> str:

@@ -17,7 +17,9 @@ from pathlib import Path
 import structlog
 
 from glam_node.inference.errors import DeviceUnavailable, InferenceError, OutOfMemory
+from glam_node.inference.options import Measure
 from glam_node.inference.predictor import Predictor
+from glam_node.inference.route_record import RouteDecision
 from glam_node.node.bootstrap import Node, database_trouble, load_configured_predictor
 from glam_node.node.db import jobs
 from glam_node.node.db.engine import reading
@@ -72,14 +74,13 @@ def run(running: Running) -> None:
     )
     register_run_job(app, watchdog.watched(overlap.begin))
     watchdog.start()
-    route: str = getattr(predictor, "route", "")
     if running.node.inference.kinds.phantoms_only:
         log.warning(
             "demonstration_package",
             fact="The model package was trained on synthetic images: patients' images are left out.",
             remedy="Set inference.package, or inference.demonstration_on_patients = true to try the node nevertheless.",
         )
-    log.info("worker_ready", algorithm_version=predictor.algorithm.algorithm_version, route=route)
+    _log_ready(predictor)
     with registered(running, predictor):
         consume(app, ready=running.ready, stop=running.stop)
         overlap.finish()
@@ -96,11 +97,20 @@ def _recover(node: Node) -> None:
 def _load(settings: Settings) -> Predictor:
     allow_imports("worker")
     try:
-        return load_configured_predictor(settings)
+        return load_configured_predictor(settings, Measure.ONCE)
     except DeviceUnavailable as error:
         raise TransientError(str(error)) from error
     except InferenceError as error:
         raise PermanentError(str(error)) from error
+
+
+def _log_ready(predictor: Predictor) -> None:
+    route: str = getattr(predictor, "route", "")
+    decision: RouteDecision | None = getattr(predictor, "route_decision", None)
+    if decision is not None and decision.problem:
+        log.warning("route_problem", fact=decision.problem)
+    reason = decision.reason if decision else ""
+    log.info("worker_ready", algorithm_version=predictor.algorithm.algorithm_version, route=route, reason=reason)
 
 
 def _places(settings: Settings, predictor: Predictor) -> int:

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,7 @@ from glam_node.inference.glam import routes
 from glam_node.inference.glam.fold import fold_for_inference
 from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.predictor import GlamPredictor
-from glam_node.inference.glam.routes import (
-    Route,
-    choose_route,
-    processor_multiplies_bfloat16,
-    take_route,
-)
+from glam_node.inference.glam.routes import Route, fixed_route, open_routes, take_route
 from glam_node.inference.glam.weights import StateDict, load_network
 from glam_node.inference.options import Precision, RunOptions, Runtime, Segment
 from glam_node.inference.package import OperatingPoint
@@ -95,16 +89,9 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.fixture
-def processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+def processor(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Return a function that makes the processor seem to have these flags."""
-
-    def has(flags: str) -> None:
-        information = tmp_path / "cpuinfo"
-        information.write_text(f"processor : 0\nflags : {flags}\n")
-        asked = partial(processor_multiplies_bfloat16, information)
-        monkeypatch.setattr(routes, "processor_multiplies_bfloat16", asked)
-
-    return has
+    return lambda flags: monkeypatch.setattr(routes, "processor_flags", lambda: frozenset(flags.split()))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +117,7 @@ def processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str]
         ("ncnn", "fast", [NCNN], AMX, Route(TORCH, NCNN)),
     ],
 )
-def test_the_fastest_installed_route_of_those_requested_is_chosen(
+def test_the_fixed_order_prefers_ncnn_and_bfloat16_with_matrix_products(
     runtime: str,
     precision: str,
     there: list[Runtime],
@@ -141,7 +128,42 @@ def test_the_fastest_installed_route_of_those_requested_is_chosen(
 ) -> None:
     installed(*there)
     processor(flags)
-    assert choose_route(RunOptions(Precision(precision), Runtime(runtime)), CPU) == route
+    assert fixed_route(RunOptions(Precision(precision), Runtime(runtime)), CPU) == route
+
+
+NARROW_TORCH, NARROW_OPENVINO = (Route(TORCH, runtime, torch.bfloat16) for runtime in (TORCH, OPENVINO))
+
+
+@pytest.mark.parametrize(
+    ("runtime", "precision", "there", "flags", "for_global", "for_local"),
+    [
+        ("auto", "exact", [OPENVINO, NCNN], AMX, [TORCH, OPENVINO], [Route(TORCH), Route(TORCH, NCNN)]),
+        ("auto", "exact", [], AMX, [TORCH], [Route(TORCH)]),
+        ("auto", "fast", [NCNN], AVX2, [TORCH], [Route(TORCH), Route(TORCH, NCNN)]),
+        ("auto", "fast", [OPENVINO, NCNN], AVX512, [TORCH, OPENVINO],
+         [Route(TORCH), NARROW_TORCH, NARROW_OPENVINO, Route(TORCH, NCNN)]),
+        ("torch", "exact", [OPENVINO, NCNN], AMX, [TORCH], [Route(TORCH)]),
+        ("torch", "fast", [OPENVINO, NCNN], AVX512, [TORCH], [Route(TORCH), NARROW_TORCH]),
+        ("openvino", "fast", [OPENVINO], AMX, [OPENVINO],
+         [Route(OPENVINO), Route(OPENVINO, OPENVINO, torch.bfloat16)]),
+        ("ncnn", "fast", [OPENVINO, NCNN], AMX, [OPENVINO], [Route(OPENVINO, NCNN)]),
+    ],
+)  # fmt: skip
+def test_the_settings_and_the_installed_runtimes_leave_routes_open(
+    runtime: str,
+    precision: str,
+    there: list[Runtime],
+    flags: str,
+    for_global: list[Runtime],
+    for_local: list[Route],
+    installed: Callable[..., None],
+    processor: Callable[[str], None],
+) -> None:
+    installed(*there)
+    processor(flags)
+    found = open_routes(RunOptions(Precision(precision), Runtime(runtime)), CPU)
+    assert [one.runtime for one in found.for_global] == for_global
+    assert list(found.for_local) == for_local
 
 
 @pytest.mark.parametrize(("runtime", "name"), [(Runtime.OPENVINO, "OpenVINO"), (Runtime.NCNN, "ncnn")])
@@ -150,13 +172,13 @@ def test_a_runtime_that_is_missing_and_asked_for_by_name_is_refused(
 ) -> None:
     installed()
     with pytest.raises(PackageMismatch, match=rf"needs {name}: pip install .*fast"):
-        choose_route(RunOptions(runtime=runtime), CPU)
+        fixed_route(RunOptions(runtime=runtime), CPU)
 
 
 @pytest.mark.parametrize("runtime", [Runtime.OPENVINO, Runtime.NCNN])
 def test_cpu_runtimes_are_refused_for_a_gpu(runtime: Runtime) -> None:
     with pytest.raises(PackageMismatch, match="is for the CPU, not cuda"):
-        choose_route(RunOptions(runtime=runtime), torch.device("cuda"))
+        fixed_route(RunOptions(runtime=runtime), torch.device("cuda"))
 
 
 def test_a_route_states_the_runtime_of_each_network() -> None:
