@@ -10,9 +10,9 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
+from glam_node import result_kinds
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality
-from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
 from tests.unit.results.analysed import Analysed, analysed_exam, stored
 
@@ -39,7 +39,7 @@ def document() -> str:
     """Return the text of the document."""
     lines = [_HEAD]
     written = [*_objects(_exam(128, 96, "MONOCHROME2"), 1), *_objects(_exam(129, 104, "MONOCHROME1"), 5)]
-    for kind in kinds.ANALYSIS_KINDS:
+    for kind in result_kinds.ANALYSIS_KINDS:
         lines += [f"## {kind}", "", "| attribute | tag | VR | value |", "|---|---|---|---|"]
         lines += _table([dataset for made, dataset in written if made == kind])
         lines.append("")

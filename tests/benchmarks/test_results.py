@@ -51,7 +51,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from glam_node.inference.findings_file import read_findings
-from glam_node.node.results import kinds
+from glam_node import result_kinds
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.storage.files import write_durably
 from glam_node.node.storage.files import write_sparsely
@@ -85,14 +85,14 @@ def write(directory):
     findings = read_findings(directory / "findings.npz")
     sources = read_sources(instances_of(findings), directory.joinpath)
     seconds, started = Counter(), time.perf_counter()
-    for made in ResultMaker(findings, sources, identity).make(ResultSelection(set(kinds.ANALYSIS_KINDS))):
+    for made in ResultMaker(findings, sources, identity).make(ResultSelection(set(result_kinds.ANALYSIS_KINDS))):
         write_durably(directory / "result.dcm", lambda file: write_sparsely(file, made.parts))
         seconds[made.kind] += time.perf_counter() - started
         started = time.perf_counter()
     return seconds
 
 small, full = map(Path, sys.argv[1:])
-by_default, every = {kinds.SEGMENTATION, kinds.MEASUREMENT_REPORT}, set(kinds.ANALYSIS_KINDS)
+by_default, every = {result_kinds.SEGMENTATION, result_kinds.MEASUREMENT_REPORT}, set(result_kinds.ANALYSIS_KINDS)
 write_all(small, every)
 before = peak()
 together = {name: min(write_all(full, wanted) for _ in range(3)) for name, wanted in

@@ -6,8 +6,8 @@ from pathlib import Path
 from pydicom.sr.coding import Code
 
 from glam_node.node.results import codes
-from glam_node.node.results.kinds import SOP_CLASSES
 from glam_node.node.scp.contexts import DEFAULT_STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES
+from glam_node.result_kinds import SOP_CLASSES
 
 STATEMENT = (Path(__file__).resolve().parents[2] / "CONFORMANCE.md").read_text(encoding="utf-8")
 

@@ -13,7 +13,7 @@ from pynetdicom import build_context
 
 from glam_node.inference.findings import FindingKind
 from glam_node.node.results.codes import TEN_POINT_SCORE
-from glam_node.node.results.kinds import ANALYSIS_KINDS, SOP_CLASSES
+from glam_node.result_kinds import ANALYSIS_KINDS, SOP_CLASSES
 from glam_node.settings.keys import keys
 from tests.features import choices
 from tests.integration.archive import Archive, listening

@@ -1,9 +1,10 @@
 """Settings of [destinations.NAME]."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Tag, model_validator
 
+from glam_node.result_kinds import NOT_ANALYSED_REPORT, SOP_CLASSES
 from glam_node.settings.section import Section, contradiction
 from glam_node.settings.values import (
     AETitle,
@@ -21,22 +22,10 @@ from glam_node.settings.values import (
     not_empty,
 )
 
-ResultKind = Literal[
-    "segmentation",
-    "fractional_segmentation",
-    "labelmap_segmentation",
-    "parametric_map",
-    "mammography_cad_sr",
-    "presentation_state",
-    "secondary_capture",
-    "measurement_report",
-    "key_object_selection",
-    "comprehensive_sr",
-    "not_analysed_report",
-]
-
-_SAME_CLASS = {"segmentation": ("fractional_segmentation",)}
-"""For some kinds of result, other kinds of the same SOP class; an archive that refuses one refuses them all."""
+if TYPE_CHECKING:
+    ResultKind = str
+else:
+    ResultKind = Literal[tuple(SOP_CLASSES)]
 
 TransferSyntax = Literal[
     "explicit_vr_little_endian", "implicit_vr_little_endian", "deflated_explicit_vr_little_endian", "rle_lossless"
@@ -101,12 +90,12 @@ class DestinationBase(Section):
         for kind, instead in self.fallbacks.by_kind.items():
             if kind not in self.results:
                 raise contradiction(f"fallbacks.{kind}", "replaces nothing: that kind is not in results")
-            if instead in _SAME_CLASS.get(kind, ()):
+            if instead in (kind, NOT_ANALYSED_REPORT):
+                raise contradiction(f"fallbacks.{kind}", f'"{instead}" cannot replace it')
+            if SOP_CLASSES[instead] == SOP_CLASSES[kind]:
                 raise contradiction(
                     f"fallbacks.{kind}", f'"{instead}" is of the same SOP class: an archive refuses both or neither'
                 )
-            if instead in (kind, "not_analysed_report"):
-                raise contradiction(f"fallbacks.{kind}", f'"{instead}" cannot replace it')
         return self
 
 

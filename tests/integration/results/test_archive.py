@@ -8,9 +8,9 @@ import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
+from glam_node import result_kinds
 from glam_node.inference.phantom import make_exam
 from glam_node.node.domain.ports import OutgoingInstance
-from glam_node.node.results import kinds
 from glam_node.node.results.overlay import stored_segments
 from glam_node.node.scu.association import Peer
 from glam_node.node.scu.store import CStoreDestination
@@ -75,7 +75,7 @@ def test_orthanc_gives_back_every_kind_byte_for_byte(tmp_path: Path) -> None:
         for path, (instance, kind) in sent.items():
             returned = orthanc.get_bytes(f"/instances/{identifiers[instance.sop_instance_uid]}/file")
             assert data_set(returned) == data_set(path.read_bytes()), kind
-    assert {kind for _, kind in sent.values()} == set(kinds.ANALYSIS_KINDS)
+    assert {kind for _, kind in sent.values()} == set(result_kinds.ANALYSIS_KINDS)
 
 
 def data_set(file: bytes) -> bytes:

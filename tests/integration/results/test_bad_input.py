@@ -9,10 +9,10 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
+from glam_node import result_kinds
 from glam_node.inference.mammogram import Laterality
 from glam_node.inference.study import SourceImage, segment_study
 from glam_node.inference.threshold import ThresholdPredictor
-from glam_node.node.results import kinds
 from tests.system.validators import dciodvfy_errors
 from tests.unit.results.analysed import Analysed, analysed_exam, encoded, stored
 from tests.unit.results.cad_reports import EVERYWHERE
@@ -118,7 +118,7 @@ def errors(results: list[tuple[str, Dataset]], directory: Path) -> list[str]:
 def test_every_kind_of_result_of_an_odd_source_is_valid(tmp_path: Path, case: str) -> None:
     exam, results = results_of(READ[case], tmp_path)
     assert all(image.findings for image in exam.findings.images)
-    assert {kind for kind, _ in results} == set(kinds.ANALYSIS_KINDS)
+    assert {kind for kind, _ in results} == set(result_kinds.ANALYSIS_KINDS)
     assert errors(results, tmp_path) == []
 
 
@@ -127,12 +127,12 @@ def test_every_kind_of_result_of_an_odd_source_is_valid(tmp_path: Path, case: st
 def test_a_source_that_cannot_be_placed_is_reported_and_never_marked(tmp_path: Path, case: str) -> None:
     _, results = results_of(REFUSED[case], tmp_path)
     assert {kind for kind, _ in results} == {
-        kinds.MEASUREMENT_REPORT,
-        kinds.MAMMOGRAPHY_CAD_SR,
-        kinds.COMPREHENSIVE_SR,
-        kinds.SECONDARY_CAPTURE,
+        result_kinds.MEASUREMENT_REPORT,
+        result_kinds.MAMMOGRAPHY_CAD_SR,
+        result_kinds.COMPREHENSIVE_SR,
+        result_kinds.SECONDARY_CAPTURE,
     }
-    report = next(result for kind, result in results if kind == kinds.MEASUREMENT_REPORT)
+    report = next(result for kind, result in results if kind == result_kinds.MEASUREMENT_REPORT)
     assert report.to_json().count("This image could not be analysed") == 4
     assert errors(results, tmp_path) == []
 
@@ -142,7 +142,7 @@ def test_the_mask_of_an_odd_source_is_on_the_pixels_and_the_side_that_were_found
     exam, results = results_of(READ[case], tmp_path)
     masks: dict[str, list[np.ndarray]] = {}
     for kind, result in results:
-        if kind == kinds.SEGMENTATION:
+        if kind == result_kinds.SEGMENTATION:
             uid = str(result.SourceImageSequence[0].ReferencedSOPInstanceUID)
             masks.setdefault(uid, []).append(result.pixel_array > 0)
             region = result.SegmentSequence[0].AnatomicRegionSequence[0].AnatomicRegionModifierSequence[0]
@@ -155,7 +155,7 @@ def test_the_mask_of_an_odd_source_is_on_the_pixels_and_the_side_that_were_found
 
 def test_areas_follow_each_images_own_spacing(tmp_path: Path) -> None:
     exam, results = results_of(READ["mixed spacing"], tmp_path)
-    report = next(result for kind, result in results if kind == kinds.MEASUREMENT_REPORT)
+    report = next(result for kind, result in results if kind == result_kinds.MEASUREMENT_REPORT)
     text = str(report)
     for image in exam.findings.images:
         spacing = exam.sources[image.sop_instance_uid].ImagerPixelSpacing

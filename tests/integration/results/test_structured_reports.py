@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from glam_node.node.results.kinds import MAMMOGRAPHY_CAD_SR, REPORTS
 from glam_node.node.results.mammography_cad_sr import write_mammography_cad_sr
 from glam_node.node.workflow.analyse.predecessors import name_predecessor
+from glam_node.result_kinds import MAMMOGRAPHY_CAD_SR, REPORTS
 from tests.integration.results.pixelmed import ReportValidator, report_validator
 from tests.integration.results.written import exam_of, written
 from tests.peers import PEERS

@@ -5,18 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glam_node.node.results import kinds
+from glam_node import result_kinds
 from glam_node.node.results.segmentation import BINARY, FRACTIONAL, LABELMAP
 from tests.system.validators import dciodvfy_errors, dcmqi_masks
 from tests.unit.results.analysed import stored
 from tests.unit.results.vendors import VENDORS, vendor_exam
 
 _OF_FOUND = {
-    kinds.SEGMENTATION,
-    kinds.FRACTIONAL_SEGMENTATION,
-    kinds.LABELMAP_SEGMENTATION,
-    kinds.PRESENTATION_STATE,
-    kinds.KEY_OBJECT_SELECTION,
+    result_kinds.SEGMENTATION,
+    result_kinds.FRACTIONAL_SEGMENTATION,
+    result_kinds.LABELMAP_SEGMENTATION,
+    result_kinds.PRESENTATION_STATE,
+    result_kinds.KEY_OBJECT_SELECTION,
 }
 # Without findings, only the picture and the maps depend on the size.
 CASES = [*((name, True) for name in VENDORS), ("GE large", False), ("Hologic, 16 bits", False)]
@@ -29,12 +29,12 @@ def test_every_kind_is_valid_and_dcmqi_reads_the_masks(tmp_path: Path, name: str
     exam = vendor_exam(name, found=found)
     (image,) = exam.findings.images
     path, masks, written = tmp_path / "result.dcm", [], set()
-    every = frozenset(kinds.ANALYSIS_KINDS)
+    every = frozenset(result_kinds.ANALYSIS_KINDS)
     for made in exam.every_kind():
         path.write_bytes(b"".join(made.parts))
         assert dciodvfy_errors(path) == [], made.kind
         written.add(made.kind)
-        if made.kind == kinds.SEGMENTATION:
+        if made.kind == result_kinds.SEGMENTATION:
             masks += dcmqi_masks(path, tmp_path / str(made.dataset.SOPInstanceUID))
     assert written == (every if found else every - _OF_FOUND)
     assert len(masks) == len(image.findings)

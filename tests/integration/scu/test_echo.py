@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pynetdicom import build_context
 
-from glam_node.node.results.kinds import SOP_CLASSES
 from glam_node.node.scu.echo import VERIFICATION, echo
+from glam_node.result_kinds import SOP_CLASSES
 from glam_node.settings.destinations import CStoreSettings, FallbackSettings, FolderSettings
 from tests.integration.archive import Archive, listening
 

@@ -10,12 +10,12 @@ import pydicom
 from highdicom.seg import SegmentationTypeValues
 from pydicom.dataset import Dataset
 
+from glam_node import result_kinds
 from glam_node.inference.findings import Finding, FindingKind, Findings, ImageFindings
 from glam_node.inference.mammogram import Laterality
 from glam_node.inference.phantom import make_exam
 from glam_node.inference.reading import read_mammogram
 from glam_node.inference.threshold import ThresholdPredictor
-from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.measurement_report import report_content, write_measurement_report
 from glam_node.node.results.not_analysed_report import Notice, write_not_analysed_report
@@ -73,7 +73,7 @@ class Analysed:
     def every_kind(self, identity: ResultIdentity = IDENTITY) -> list[MadeResult]:
         """Return the results for a destination that wants every kind; fail if one cannot be written."""
         maker = ResultMaker(self.findings, self.sources, identity)
-        made = list(maker.make(ResultSelection(frozenset(kinds.ANALYSIS_KINDS))))
+        made = list(maker.make(ResultSelection(frozenset(result_kinds.ANALYSIS_KINDS))))
         assert maker.unwritten == []
         return made
 

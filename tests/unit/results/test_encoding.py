@@ -8,7 +8,7 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from glam_node.node.results import kinds
+from glam_node import result_kinds
 from glam_node.node.results.encoding import encoded_file
 from glam_node.node.storage.files import write_durably, write_sparsely
 from tests.unit.results.analysed import analysed_exam, encoded, stored
@@ -31,7 +31,7 @@ def test_every_kind_is_encoded_as_pydicom_encodes_it(
         SpecificCharacterSet=terms, PatientName=name, StudyDescription=text
     )
     made = exam.only("L CC").every_kind()
-    assert {one.kind for one in made} == set(kinds.ANALYSIS_KINDS)
+    assert {one.kind for one in made} == set(result_kinds.ANALYSIS_KINDS)
     for one in made:
         assert b"".join(one.parts) == encoded(one.dataset), one.kind
 

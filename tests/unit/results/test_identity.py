@@ -1,5 +1,6 @@
 """UIDs and names that are derived from the sources of the results."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,6 +10,8 @@ from pydicom.uid import UID
 from glam_node.inference.findings import AlgorithmIdentification
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.tracking import tracked_findings
+from glam_node.result_kinds import FRACTIONAL_SEGMENTATION, LABELMAP_SEGMENTATION, SEGMENTATION, SOP_CLASSES
+from tests.integration.results.written import FOUR_LESIONS
 from tests.unit.results.analysed import IDENTITY, analysed_exam
 
 ALGORITHM = AlgorithmIdentification("GLAM", "1.0", "ab" * 32, trained=True, parameters=(("threshold", "0.5"),))
@@ -50,10 +53,24 @@ def test_every_input_of_a_result_changes_its_uid(other: dict[str, object]) -> No
 
 
 def test_series_numbers_of_a_study_differ() -> None:
-    images = analysed_exam().findings.images
-    numbers = {IDENTITY.segmentation_series_number(image, place) for image in images for place in range(100)}
-    assert len(numbers) == 400
-    assert IDENTITY.series_number not in numbers
+    exam = analysed_exam(lesions=FOUR_LESIONS)
+    views = replace(IDENTITY, secondary_capture="views")
+    for identity in (IDENTITY, views):
+        made = [(one.kind, int(one.dataset.SeriesNumber)) for one in exam.every_kind(identity)]
+        numbers = Counter([number for _, number in made] + [int(exam.notice().SeriesNumber)])
+        shared = sorted(kind for kind, number in made if numbers[number] > 1)
+        assert shared == [], "give each of these kinds another `series` in result_kinds.py"
+
+
+@pytest.mark.parametrize("kind", [SEGMENTATION, FRACTIONAL_SEGMENTATION, LABELMAP_SEGMENTATION])
+def test_a_segmentation_type_takes_no_series_number_of_another_kind(kind: str) -> None:
+    numbers = {
+        IDENTITY.series_number_of(kind, image, place, 100)
+        for image in analysed_exam().findings.images
+        for place in range(100)
+    }
+    others = {IDENTITY.series_number_of(other) for other in SOP_CLASSES if other != kind}
+    assert len(numbers - others) == 400
 
 
 def test_findings_are_numbered_within_their_class() -> None:

@@ -12,7 +12,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from glam_node.node.results import kinds
+from glam_node import result_kinds
 from tests.unit.results.analysed import Analysed, analysed_exam
 
 # Attributes that writers copy from a source, or on which they depend
@@ -52,7 +52,7 @@ def with_raw(exam: Analysed, values: dict[str, bytes]) -> Analysed:
 def check(exam: Analysed) -> None:
     """Check every kind of result, except for parametric maps, which may be absent."""
     made = exam.every_kind()
-    assert {one.kind for one in made} >= set(kinds.ANALYSIS_KINDS) - {kinds.PARAMETRIC_MAP}
+    assert {one.kind for one in made} >= set(result_kinds.ANALYSIS_KINDS) - {result_kinds.PARAMETRIC_MAP}
     for one in made:
         read = pydicom.dcmread(BytesIO(b"".join(one.parts)))
         assert read.StudyInstanceUID == exam.findings.study_instance_uid

@@ -11,10 +11,10 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from glam_node.inference.findings import Finding, FindingKind, ImageFindings
-from glam_node.node.results.kinds import SOP_CLASSES
 from glam_node.node.results.overlay import stored_segments
 from glam_node.node.results.placement import UNKNOWN_SPACING_COMMENT
 from glam_node.node.results.segmentation import BINARY, FRACTIONAL, LABELMAP
+from glam_node.result_kinds import SOP_CLASSES
 from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, encoded, failed, finding
 
 

@@ -6,7 +6,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sr._snomed_dict import mapping
 
-from glam_node.node.results import kinds
+from glam_node import result_kinds
 from glam_node.node.results.codes import IMAGING_PROCEDURE, SNOMED_RT
 from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam
 from tests.unit.results.cad_reports import EVERYWHERE
@@ -42,7 +42,7 @@ def test_the_table_is_that_of_the_standard() -> None:
 
 def test_every_kind_has_its_codes_in_the_scheme_that_is_asked_for(exam: Analysed) -> None:
     usual, old = exam.every_kind(IDENTITY), exam.every_kind(OLD)
-    assert {one.kind for one in old} == set(kinds.ANALYSIS_KINDS)
+    assert {one.kind for one in old} == set(result_kinds.ANALYSIS_KINDS)
     for one, other in zip(usual, old, strict=True):
         expected = [in_rt(scheme, value) for scheme, value in coded(one.dataset)]
         assert list(coded(other.dataset)) == expected, one.kind

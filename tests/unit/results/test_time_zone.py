@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from pydicom.dataset import Dataset
 
-from glam_node.node.results import kinds
+from glam_node import result_kinds
 from glam_node.node.results.time_zone import shifted, state_zone
 from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam, stored
 from tests.unit.results.cad_reports import cad_report
@@ -29,7 +29,7 @@ def kolkata(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def all_kinds(exam: Analysed) -> list[Dataset]:
     state_zone(exam.sources.values())
     made = exam.every_kind(EARLY_IN_THE_MORNING)
-    assert {one.kind for one in made} == set(kinds.ANALYSIS_KINDS)
+    assert {one.kind for one in made} == set(result_kinds.ANALYSIS_KINDS)
     return [stored(one.dataset) for one in made]
 
 

@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
-from glam_node.node.results.kinds import COMPREHENSIVE_SR, SOP_CLASSES
+from glam_node.result_kinds import COMPREHENSIVE_SR, SOP_CLASSES
 from tests.builders import COMPREHENSIVE_3D_SR
 from tests.unit.workflow.workbench import Archive, Workbench, down, unsupported
 

@@ -14,16 +14,16 @@ from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
-from glam_node.node.results.kinds import (
+from glam_node.node.results.scores import mean_scores
+from glam_node.node.storage.findings import findings_path
+from glam_node.node.storage.instances import MARKER, write_marker
+from glam_node.result_kinds import (
     ANALYSIS_KINDS,
     COMPREHENSIVE_SR,
     KEY_OBJECT_SELECTION,
     MEASUREMENT_REPORT,
     SOP_CLASSES,
 )
-from glam_node.node.results.scores import mean_scores
-from glam_node.node.storage.findings import findings_path
-from glam_node.node.storage.instances import MARKER, write_marker
 from tests.builders import COMPREHENSIVE_3D_SR, SEGMENTATION
 from tests.unit.workflow.workbench import BOTH, Archive, Workbench
 

@@ -13,11 +13,11 @@ from glam_node.node.db import audit
 from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
-from glam_node.node.results.kinds import ANALYSIS_KINDS, PRESENTATION_STATE, SOP_CLASSES
 from glam_node.node.workflow.analyse import result_maker
 from glam_node.node.workflow.analyse.result_maker import ResultMaker, ResultSelection
 from glam_node.node.workflow.operate.retry import retry_study
 from glam_node.node.workflow.operate.study_description import describe
+from glam_node.result_kinds import ANALYSIS_KINDS, PRESENTATION_STATE, SOP_CLASSES
 from tests.unit.workflow.workbench import ELIGIBILITY, Archive, Workbench
 
 Writer = Callable[[ResultMaker, ResultSelection], Iterable[Dataset]]

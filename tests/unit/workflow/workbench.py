@@ -23,7 +23,6 @@ from glam_node.node.domain.routing import SiteRule
 from glam_node.node.domain.study import Study
 from glam_node.node.errors import PermanentError
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.kinds import fallback_sop_classes
 from glam_node.node.storage.files import write_durably
 from glam_node.node.storage.header import digest_of_data_set
 from glam_node.node.storage.instances import InstanceStore
@@ -35,6 +34,7 @@ from glam_node.node.workflow.assemble.submit import SubmissionRules, submit_comp
 from glam_node.node.workflow.deliver.send_results import deliver_due
 from glam_node.node.workflow.operate.resend import Selection, resend
 from glam_node.node.workflow.receive.store_instance import image_attributes
+from glam_node.result_kinds import fallback_sop_classes
 from tests.builders import NOW
 
 ASSEMBLY = AssemblyRules(settle_time_s=10, quiet_time_s=300, maximum_age_s=3600)

@@ -19,7 +19,6 @@ from glam_node.node.domain.completeness import AssemblyRules
 from glam_node.node.domain.job import Priority, RetryPolicy
 from glam_node.node.domain.ports import Destination
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.kinds import fallback_sop_classes
 from glam_node.node.scu.association import Peer
 from glam_node.node.scu.commitment import send_report
 from glam_node.node.scu.echo import peer_of
@@ -37,6 +36,7 @@ from glam_node.node.workflow.deliver.commit_results import CommitmentRules
 from glam_node.node.workflow.operate.retention import RetentionRules
 from glam_node.node.workflow.record.alerts import Channel
 from glam_node.node.workflow.record.event_messages import Reporting
+from glam_node.result_kinds import fallback_sop_classes
 from glam_node.settings.destinations import CStoreSettings, DestinationSettings, FolderSettings, StowSettings
 from glam_node.settings.digest import settings_digest
 from glam_node.settings.peers import PeerSettings

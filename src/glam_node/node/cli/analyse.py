@@ -19,30 +19,17 @@ from glam_node.node.cli.application import (
     print_scores,
     text_output,
 )
+from glam_node.result_kinds import ANALYSIS_KINDS, DEFAULT_KINDS
 
 if TYPE_CHECKING:
     from glam_node.node.cli.offline_analysis import Analysis, AnalysisOptions
     from glam_node.settings.schema import Settings
 
-# A copy of results.kinds.ANALYSIS_KINDS, whose import would make `--help` slow. A test compares the two.
-ALSO_KINDS = (
-    "segmentation",
-    "fractional_segmentation",
-    "labelmap_segmentation",
-    "parametric_map",
-    "mammography_cad_sr",
-    "presentation_state",
-    "secondary_capture",
-    "measurement_report",
-    "key_object_selection",
-    "comprehensive_sr",
-)
-
 
 def _known(also: list[str] | None) -> list[str] | None:
     for kind in also or []:
-        if kind not in ALSO_KINDS:
-            raise typer.BadParameter(f"{kind} is not a kind of result. Kinds: {', '.join(ALSO_KINDS)}.")
+        if kind not in ANALYSIS_KINDS:
+            raise typer.BadParameter(f"{kind} is not a kind of result. Kinds: {', '.join(ANALYSIS_KINDS)}.")
     return also
 
 
@@ -51,7 +38,7 @@ AlsoOption = Annotated[
     typer.Option(
         metavar="KIND",
         callback=_known,
-        help=f"Also write this kind of result; may be repeated. Kinds: {', '.join(ALSO_KINDS)}.",
+        help=f"Also write this kind of result; may be repeated. Kinds: {', '.join(ANALYSIS_KINDS)}.",
     ),
 ]
 
@@ -86,7 +73,6 @@ def analyse(
 def _options(settings: "Settings", now: datetime, also: list[str]) -> "AnalysisOptions":
     from glam_node.node.bootstrap import eligibility_rules, load_configured_predictor, result_identity
     from glam_node.node.cli.offline_analysis import AnalysisOptions
-    from glam_node.node.results.kinds import DEFAULT_KINDS
 
     return AnalysisOptions(
         eligibility_rules(settings),

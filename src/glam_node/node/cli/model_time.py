@@ -20,12 +20,12 @@ from glam_node.node.demo.exam import phantom_exam
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.errors import PermanentError
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.kinds import DEFAULT_KINDS
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.analyse.result_maker import ResultSelection
 from glam_node.node.workflow.analyse.result_writer import write_results
 from glam_node.node.workflow.analyse.run_job import source_images
 from glam_node.node.workflow.assemble.read_files import read_files
+from glam_node.result_kinds import DEFAULT_KINDS
 from glam_node.settings.schema import Settings
 
 SEED = 1

@@ -10,6 +10,7 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import Dataset
 
+from glam_node import result_kinds
 from glam_node.inference.errors import DeviceUnavailable, PackageMismatch
 from glam_node.inference.findings import Findings
 from glam_node.inference.predictor import Predictor
@@ -20,7 +21,6 @@ from glam_node.node.demo.pictures import draw_pictures
 from glam_node.node.domain.eligibility import Eligibility, EligibilityRules, judge
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.study import Study
-from glam_node.node.results import kinds
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.workflow.analyse.result_maker import ResultMaker, ResultSelection
 from glam_node.node.workflow.analyse.run_job import source_images
@@ -28,19 +28,7 @@ from glam_node.node.workflow.analyse.source_images import read_sources
 from glam_node.node.workflow.assemble.read_files import Refusal, read_files
 from glam_node.node.workflow.record.failure import is_machine_failure, reason_for_archive
 
-# Prefixes of file names, in the order in which the files are written.
-_PREFIXES = {
-    kinds.SEGMENTATION: "SEG",
-    kinds.FRACTIONAL_SEGMENTATION: "FRACTIONAL",
-    kinds.LABELMAP_SEGMENTATION: "LABELMAP",
-    kinds.PARAMETRIC_MAP: "MAP",
-    kinds.MEASUREMENT_REPORT: "SR",
-    kinds.MAMMOGRAPHY_CAD_SR: "CAD",
-    kinds.PRESENTATION_STATE: "PR",
-    kinds.SECONDARY_CAPTURE: "SC",
-    kinds.KEY_OBJECT_SELECTION: "KO",
-    kinds.COMPREHENSIVE_SR: "SR2",
-}
+_PREFIXES = {kind.name: kind.prefix for kind in result_kinds.RESULT_KINDS if kind.prefix}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +39,7 @@ class AnalysisOptions:
     identity: ResultIdentity
     load_predictor: Callable[[], Predictor]
     """Function that loads the model. It is called only if a study is eligible."""
-    wanted: AbstractSet[str] = kinds.DEFAULT_KINDS
+    wanted: AbstractSet[str] = result_kinds.DEFAULT_KINDS
     """Kinds of results to write. They include DEFAULT_KINDS."""
 
 
@@ -150,7 +138,7 @@ def _write(
         counts[made.kind] += 1
         objects.append(folder / f"{_PREFIXES[made.kind]}-{counts[made.kind]}.dcm")
         objects[-1].write_bytes(b"".join(made.parts))
-    segmentations: list[Dataset] = [pydicom.dcmread(path) for path in objects[: counts[kinds.SEGMENTATION]]]
+    segmentations: list[Dataset] = [pydicom.dcmread(path) for path in objects[: counts[result_kinds.SEGMENTATION]]]
     pictures = draw_pictures(findings, paths, segmentations, folder, options.identity)
     not_written = [Refusal(paths.get(one.sop_instance_uid, folder).__str__(), str(one)) for one in maker.unwritten]
     return StudyResults(findings, tuple(objects), tuple(pictures), tuple(not_written))

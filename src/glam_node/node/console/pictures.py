@@ -19,10 +19,10 @@ from glam_node.node.db.engine import reading
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob
-from glam_node.node.results.kinds import SEGMENTATION, SOP_CLASSES
 from glam_node.node.storage.findings import latest_findings, newest_analysis
 from glam_node.node.storage.instances import is_valid_uid
 from glam_node.node.storage.pictures import DrawnPictures
+from glam_node.result_kinds import SEGMENTATION, SOP_CLASSES
 
 SHOWN_HEIGHT, LARGE_HEIGHT = 1100, 2400
 """The largest heights in pixels: of a picture on the page, and of a picture in full size."""

@@ -8,21 +8,13 @@ from datetime import datetime, tzinfo
 from typing import Any, Literal, Self
 
 from glam_node import __version__
-from glam_node.inference.findings import CHANNELS, AlgorithmIdentification, FindingKind, ImageFindings
+from glam_node.inference.findings import AlgorithmIdentification, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition
+from glam_node.result_kinds import KINDS_BY_NAME
 
 _UID_NAMESPACE = uuid.UUID("9d3a3a3c-7a54-5d0f-8f43-0d0f6b5f2a11")
 
 _VIEW_ORDER = [(laterality, view) for view in ViewPosition for laterality in (Laterality.RIGHT, Laterality.LEFT)]
-_SERIES_PER_VIEW = 100
-_PRESENTATION_STATES = 500
-_SECONDARY_CAPTURES = 510
-_KEY_OBJECT_SELECTION = 520
-_MAMMOGRAPHY_CAD_SR = 530
-_NOT_ANALYSED_REPORT = 540
-_COMPREHENSIVE_SR = 550
-_PARAMETRIC_MAPS = 560
-_SERIES_PER_TYPE = 1000
 
 UNTRAINED = "UNTRAINED"
 
@@ -113,48 +105,17 @@ class ResultIdentity:
         device = [self.manufacturer, self.manufacturer_model_name, self.device_serial_number]
         return f"2.25.{uuid.uuid5(_UID_NAMESPACE, json.dumps(device)).int}"
 
-    def segmentation_series_number(self, image: ImageFindings, place: int, type_number: int = 0) -> int:
-        """Return the Series Number of a segmentation, which does not depend on the rest of the study.
+    def series_number_of(self, kind: str, image: ImageFindings | None = None, place: int = 0, of: int = 1) -> int:
+        """Return the Series Number of an object, which does not depend on the rest of the study.
 
         Args:
-            image: The view.
-            place: The number of the segmentation among those of the view, from 0.
-            type_number: The number of the segmentation type, from 0.
+            kind: The kind of result.
+            image: The view that the object is of; None if it is of the study.
+            place: The number of the object among those of the kind and the view, from 0.
+            of: The largest number of objects of the kind for a view.
         """
-        return self.series_number + 1 + type_number * _SERIES_PER_TYPE + _view_number(image) * _SERIES_PER_VIEW + place
-
-    def parametric_map_series_number(self, image: ImageFindings, kind: FindingKind) -> int:
-        """Return the Series Number of the Parametric Map of a class in a view."""
-        return self.series_number + _PARAMETRIC_MAPS + _view_number(image) * len(CHANNELS) + CHANNELS.index(kind)
-
-    def presentation_state_series_number(self, image: ImageFindings) -> int:
-        """Return the Series Number of the presentation state of a view."""
-        return self.series_number + _PRESENTATION_STATES + _view_number(image)
-
-    def secondary_capture_series_number(self, image: ImageFindings | None = None) -> int:
-        """Return the Series Number of the picture of a view, or of the sheet of all views if no view is given."""
-        view = len(_VIEW_ORDER) if image is None else _view_number(image)
-        return self.series_number + _SECONDARY_CAPTURES + view
-
-    @property
-    def key_object_selection_series_number(self) -> int:
-        """Series Number of the Key Object Selection."""
-        return self.series_number + _KEY_OBJECT_SELECTION
-
-    @property
-    def mammography_cad_sr_series_number(self) -> int:
-        """Series Number of the Mammography CAD SR."""
-        return self.series_number + _MAMMOGRAPHY_CAD_SR
-
-    @property
-    def not_analysed_report_series_number(self) -> int:
-        """Series Number of the report on a study that was not analysed."""
-        return self.series_number + _NOT_ANALYSED_REPORT
-
-    @property
-    def comprehensive_sr_series_number(self) -> int:
-        """Series Number of the measurement report as a Comprehensive SR."""
-        return self.series_number + _COMPREHENSIVE_SR
+        view = 0 if image is None else _VIEW_ORDER.index((image.image_laterality, image.view_position))
+        return self.series_number + KINDS_BY_NAME[kind].series + view * of + place
 
     def created(self, zone: tzinfo | None) -> datetime:
         """Return the creation time in `zone`, or in the time zone of this process if `zone` is None.
@@ -170,8 +131,3 @@ class ResultIdentity:
 def view_name(image: ImageFindings) -> str:
     """Return the name of a view, such as R CC."""
     return f"{image.image_laterality} {image.view_position}"
-
-
-def _view_number(image: ImageFindings) -> int:
-    """Return the position of a view in the order of series, from 0."""
-    return _VIEW_ORDER.index((image.image_laterality, image.view_position))

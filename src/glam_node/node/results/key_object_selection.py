@@ -10,9 +10,9 @@ from glam_node.inference.findings import Findings
 from glam_node.node.results import codes
 from glam_node.node.results.common_attributes import contributing_equipment, finish
 from glam_node.node.results.identity import ResultIdentity, view_name
-from glam_node.node.results.kinds import LABELMAP_SEGMENTATION, SOP_CLASSES
 from glam_node.node.results.measurement_report import device_context
 from glam_node.node.results.sources import source_header
+from glam_node.result_kinds import KEY_OBJECT_SELECTION, LABELMAP_SEGMENTATION, SOP_CLASSES
 
 
 def write_key_object_selection(
@@ -48,7 +48,7 @@ def write_key_object_selection(
         evidence=objects,
         content=content,
         series_instance_uid=identity.derived_uid("key object selection series", made_of, findings.algorithm),
-        series_number=identity.key_object_selection_series_number,
+        series_number=identity.series_number_of(KEY_OBJECT_SELECTION),
         sop_instance_uid=identity.derived_uid("key object selection", made_of, findings.algorithm),
         instance_number=1,
         manufacturer=identity.manufacturer,

@@ -19,6 +19,7 @@ from glam_node.node.results.mammography_cad_sr_findings import Impressions, algo
 from glam_node.node.results.mammography_cad_sr_pairs import compared_images, paired_findings, placed_findings
 from glam_node.node.results.sources import source_header
 from glam_node.node.results.time_zone import shifted, stated_zone
+from glam_node.result_kinds import MAMMOGRAPHY_CAD_SR
 
 _LIBRARY_ITEM = [1, 2]
 """Identifier of the library in the content tree: the second item below the root, after the language."""
@@ -58,7 +59,7 @@ def write_mammography_cad_sr(
         identity,
         sop_class_uid=MammographyCADSRStorage,
         role="mammography cad sr",
-        series_number=identity.mammography_cad_sr_series_number,
+        series_number=identity.series_number_of(MAMMOGRAPHY_CAD_SR),
         subject="CAD",
     )
     finish(report, images, identity)

@@ -13,6 +13,7 @@ from glam_node.node.results.composite import new_structured_report
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.measurement_groups import Group, measurement_groups, with_comments
 from glam_node.node.results.sources import source_header
+from glam_node.result_kinds import COMPREHENSIVE_SR, MEASUREMENT_REPORT
 
 # Attributes that TID 1602 and 1603 require of an image in the library. Measurement groups refer to all images anyway.
 _DESCRIBED = {"Rows", "Columns", "PatientOrientation", "ImagerPixelSpacing"}
@@ -79,7 +80,7 @@ def write_measurement_report(
         identity,
         sop_class_uid=ComprehensiveSRStorage if comprehensive else Comprehensive3DSRStorage,
         role="comprehensive report" if comprehensive else "report",
-        series_number=identity.comprehensive_sr_series_number if comprehensive else identity.series_number,
+        series_number=identity.series_number_of(COMPREHENSIVE_SR if comprehensive else MEASUREMENT_REPORT),
         subject="report",
     )
     report.CodingSchemeIdentificationSequence = [_private_scheme(identity)]

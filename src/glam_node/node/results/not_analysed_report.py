@@ -16,6 +16,7 @@ from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.measurement_groups import with_comments
 from glam_node.node.results.measurement_report import report_root
 from glam_node.node.results.sources import refuse_different_people, source_header
+from glam_node.result_kinds import NOT_ANALYSED_REPORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def write_not_analysed_report(
         identity,
         sop_class_uid=Comprehensive3DSRStorage,
         role=role,
-        series_number=identity.not_analysed_report_series_number,
+        series_number=identity.series_number_of(NOT_ANALYSED_REPORT),
         subject="not analysed",
     )
     finish(report, sources, identity)

@@ -28,6 +28,7 @@ from glam_node.node.results.composite import new_object, reference
 from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.placement import place_frames
 from glam_node.node.results.sources import source_header
+from glam_node.result_kinds import PARAMETRIC_MAP
 
 _ONE = 255
 _BAND = 256
@@ -73,7 +74,7 @@ def _write(
         modality="OT",
         role=f"parametric map {kind}",
         source_uids=[image.sop_instance_uid],
-        series_number=identity.parametric_map_series_number(image, kind),
+        series_number=identity.series_number_of(PARAMETRIC_MAP, image, CHANNELS.index(kind), len(CHANNELS)),
         subject=f"saliency {kind} {view_name(image)}",
     )
     result.FrameOfReferenceUID = identity.derived_uid("frame of reference", [image.sop_instance_uid], algorithm)

@@ -15,6 +15,7 @@ from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.outline import outline
 from glam_node.node.results.sources import source_header
 from glam_node.node.results.tracking import DISPLAY_RGB, TrackedFinding, score_texts, tracked_findings
+from glam_node.result_kinds import PRESENTATION_STATE
 
 _STATEMENT_LAYER = "RESEARCH USE"
 _WHITE = 0xFFFF
@@ -63,7 +64,7 @@ def _write(
         modality="PR",
         role="presentation state",
         source_uids=[image.sop_instance_uid],
-        series_number=identity.presentation_state_series_number(image),
+        series_number=identity.series_number_of(PRESENTATION_STATE, image),
         subject=f"marks {view_name(image)}",
     )
     state.Laterality = str(image.image_laterality)

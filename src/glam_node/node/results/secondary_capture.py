@@ -20,6 +20,7 @@ from glam_node.node.results.segmentation import segment_label
 from glam_node.node.results.sources import source_header
 from glam_node.node.results.tracking import DISPLAY_RGB, tracked_findings
 from glam_node.node.results.view_picture import Hanging, ReducedView, draw_findings
+from glam_node.result_kinds import SECONDARY_CAPTURE
 
 ReadView = Callable[[str, int], ReducedView]
 """Function that returns the view with a SOP Instance UID as a workstation shows it, about as high as the given pixels.
@@ -31,6 +32,8 @@ _VIEW_HEIGHT = 1600
 _PANEL_HEIGHT = 800
 _BANNER_COLOUR = (255, 200, 60)
 _TEXT_COLOUR = (235, 235, 235)
+# The number of the sheet among the pictures of a study, after those of the four views
+_SHEET = 4
 _EMPTY_PANEL = (480, 480)
 
 
@@ -155,7 +158,7 @@ def _write(
         modality="OT",
         role=f"secondary capture of {identity.secondary_capture}",
         source_uids=[image.sop_instance_uid for image in images],
-        series_number=identity.secondary_capture_series_number(images[0] if one_view else None),
+        series_number=identity.series_number_of(SECONDARY_CAPTURE, *((images[0],) if one_view else (None, _SHEET))),
         subject=f"picture {view_name(images[0])}" if one_view else "picture",
     )
     sides = {str(image.image_laterality) for image in images}

@@ -15,13 +15,15 @@ from glam_node.node.results.placement import describe_each_frame, place_frames
 from glam_node.node.results.segmentation_frames import binary_frames, label_frame, overlap, probability_frame
 from glam_node.node.results.sources import source_header
 from glam_node.node.results.tracking import DISPLAY_RGB, TrackedFinding, tracked_findings
+from glam_node.result_kinds import FRACTIONAL_SEGMENTATION, LABELMAP_SEGMENTATION, SEGMENTATION
 
 BINARY, FRACTIONAL, LABELMAP = (
     hd.seg.SegmentationTypeValues.BINARY,
     hd.seg.SegmentationTypeValues.FRACTIONAL,
     hd.seg.SegmentationTypeValues.LABELMAP,
 )
-_TYPES = (BINARY, FRACTIONAL, LABELMAP)
+_KINDS = {BINARY: SEGMENTATION, FRACTIONAL: FRACTIONAL_SEGMENTATION, LABELMAP: LABELMAP_SEGMENTATION}
+_SERIES_OF_A_VIEW = 100
 # Rows and columns of the small image that is passed to highdicom instead of the source: its 8 pixels fill one byte.
 _SMALL = (2, 4)
 
@@ -94,7 +96,7 @@ def _write(
             _segment(number, one, image, algorithm, identity) for number, one in enumerate(tracked, start=1)
         ],
         series_instance_uid=identity.derived_uid(f"{role} series {place}", sources, algorithm),
-        series_number=identity.segmentation_series_number(image, place, _TYPES.index(segmentation_type)),
+        series_number=identity.series_number_of(_KINDS[segmentation_type], image, place, _SERIES_OF_A_VIEW),
         sop_instance_uid=identity.derived_uid(f"{role} {place}", sources, algorithm),
         instance_number=1,
         manufacturer=identity.manufacturer,

@@ -5,16 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
+from pydicom.uid import UID
 from pynetdicom import build_context
 
 from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.errors import NodeError, PermanentError
-from glam_node.node.results.kinds import SOP_CLASSES
 from glam_node.node.scu.association import Peer, lost_association, no_context_accepted, open_association
 from glam_node.node.scu.folder import check_folder
 from glam_node.node.scu.stow import check_web_server, web_peer
 from glam_node.node.scu.tls import peer_tls
 from glam_node.node.scu.transfer_syntaxes import TRANSFER_SYNTAXES
+from glam_node.result_kinds import SOP_CLASSES
 from glam_node.settings.destinations import CStoreSettings, DestinationSettings, FolderSettings, StowSettings
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -127,7 +128,7 @@ def _ask(peer: Peer, destination: CStoreSettings) -> str:
     """
     found = survey(peer, destination)
     if found.refused:
-        refused = [SOP_CLASSES[kind].name for kind in found.refused]
+        refused = [UID(SOP_CLASSES[kind]).name for kind in found.refused]
         raise PermanentError(
             f"{peer} answers to {peer.calling_ae_title} but does not accept {', '.join(refused)}. "
             f"Have the archive accept it, remove it from {peer.section}.results, "

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
 from glam_node.node.domain.job import InferenceJob, RetryPolicy, Routing
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.kinds import NOT_ANALYSED_REPORT, wanted_kinds
+from glam_node.result_kinds import NOT_ANALYSED_REPORT, wanted_kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Audience:
     """Group of destinations whose results look the same and are therefore the same objects."""
 
     destinations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Kinds of results (results.kinds.SOP_CLASSES) by destination name; if empty, the default kinds are kept."""
+    """Kinds of results (result_kinds.SOP_CLASSES) by destination name; if empty, the default kinds are kept."""
     fallbacks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Replacement kinds by destination name and by the kind that the destination may refuse."""
     presentation: Mapping[str, object] = field(default_factory=dict)

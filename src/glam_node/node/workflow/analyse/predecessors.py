@@ -8,13 +8,13 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from sqlalchemy.orm import Session
 
+from glam_node import result_kinds
 from glam_node.node.db import deliveries, jobs
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import InferenceJob
-from glam_node.node.results import kinds
 from glam_node.node.results.composite import hierarchical_reference
 
-_REPORTS = frozenset(kinds.SOP_CLASSES[kind] for kind in kinds.REPORTS)
+_REPORTS = frozenset(result_kinds.SOP_CLASSES[kind] for kind in result_kinds.REPORTS)
 _READ = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"]
 
 

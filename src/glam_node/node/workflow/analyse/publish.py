@@ -19,7 +19,6 @@ from glam_node.node.domain.job import InferenceJob, JobState, WrittenKinds
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.results.kinds import NOT_ANALYSED_REPORT, wanted_kinds
 from glam_node.node.results.not_analysed_report import Notice
 from glam_node.node.results.scores import mean_scores, reference_scores, study_scores
 from glam_node.node.storage.instances import InstanceStore
@@ -27,6 +26,7 @@ from glam_node.node.workflow.analyse.context import Audience, InferenceContext
 from glam_node.node.workflow.analyse.predecessors import earlier_reports
 from glam_node.node.workflow.analyse.result_maker import ResultSelection, UnwrittenResult
 from glam_node.node.workflow.analyse.result_writer import Result, write_notice, write_results
+from glam_node.result_kinds import NOT_ANALYSED_REPORT, wanted_kinds
 
 log = structlog.get_logger(__name__)
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import structlog
 from pydicom.dataset import Dataset
 
+from glam_node import result_kinds
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import Findings, ImageFindings
 from glam_node.inference.reading import read_dataset
 from glam_node.node.errors import PermanentError
-from glam_node.node.results import kinds
 from glam_node.node.results.encoding import encoded_file
 from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.key_object_selection import write_key_object_selection
@@ -44,13 +44,13 @@ _IDENTIFIERS = (
     "SegmentSequence",
 )
 _SEGMENTATION_TYPES = {
-    kinds.SEGMENTATION: BINARY,
-    kinds.FRACTIONAL_SEGMENTATION: FRACTIONAL,
-    kinds.LABELMAP_SEGMENTATION: LABELMAP,
+    result_kinds.SEGMENTATION: BINARY,
+    result_kinds.FRACTIONAL_SEGMENTATION: FRACTIONAL,
+    result_kinds.LABELMAP_SEGMENTATION: LABELMAP,
 }
 # Kinds that a measurement report does not refer to: the two classes of measurement report, and the key object
 # selection, which itself refers to the reports.
-_NAMING = (kinds.MEASUREMENT_REPORT, kinds.COMPREHENSIVE_SR, kinds.KEY_OBJECT_SELECTION)
+_NAMING = (result_kinds.MEASUREMENT_REPORT, result_kinds.COMPREHENSIVE_SR, result_kinds.KEY_OBJECT_SELECTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +117,14 @@ class ResultMaker:
             PermanentError: The source images are of two people.
         """
         refuse_different_people(self.sources.values())
-        for kind in kinds.ANALYSIS_KINDS:
-            if kind in kinds.REFERRING:
+        for kind in result_kinds.ANALYSIS_KINDS:
+            if kind in result_kinds.REFERRING:
                 self._made.pop(kind, None)
             if kind in self._made or kind not in selection.kinds | selection.standby:
                 continue
             self._made[kind] = []
             if kind in _OF_ONE_IMAGE or (
-                kind == kinds.SECONDARY_CAPTURE and self.identity.secondary_capture == "views"
+                kind == result_kinds.SECONDARY_CAPTURE and self.identity.secondary_capture == "views"
             ):
                 for image in self.findings.images:
                     yield from self._attempt(kind, selection, image)
@@ -223,28 +223,28 @@ def _measurement_report(maker: ResultMaker, selection: ResultSelection, *, compr
 
 
 def _key_object_selection(maker: ResultMaker, selection: ResultSelection) -> Iterator[Dataset]:
-    named = maker.named(selection, kinds.KEY_OBJECT_SELECTION)
+    named = maker.named(selection, result_kinds.KEY_OBJECT_SELECTION)
     key_objects = write_key_object_selection(maker.findings, maker.sources, named, maker.identity)
     yield from [key_objects] if key_objects is not None else []
 
 
 _MAKERS: Mapping[str, Callable[[ResultMaker, ResultSelection], Iterable[Dataset]]] = {
     **{kind: partial(_segmentations, kind) for kind in _SEGMENTATION_TYPES},
-    kinds.PARAMETRIC_MAP: lambda maker, _: write_parametric_maps(maker.findings, maker.sources, maker.identity),
-    kinds.MAMMOGRAPHY_CAD_SR: lambda maker, selection: [
+    result_kinds.PARAMETRIC_MAP: lambda maker, _: write_parametric_maps(maker.findings, maker.sources, maker.identity),
+    result_kinds.MAMMOGRAPHY_CAD_SR: lambda maker, selection: [
         write_mammography_cad_sr(maker.findings, maker.sources, maker.segmentations(selection), maker.identity)
     ],
-    kinds.PRESENTATION_STATE: lambda maker, _: write_presentation_states(
+    result_kinds.PRESENTATION_STATE: lambda maker, _: write_presentation_states(
         maker.findings, maker.sources, [], maker.identity
     ),
-    kinds.SECONDARY_CAPTURE: lambda maker, _: write_secondary_captures(
+    result_kinds.SECONDARY_CAPTURE: lambda maker, _: write_secondary_captures(
         maker.findings, maker.sources, [], maker.identity, maker.view
     ),
-    kinds.MEASUREMENT_REPORT: partial(_measurement_report, comprehensive=False),
-    kinds.KEY_OBJECT_SELECTION: _key_object_selection,
-    kinds.COMPREHENSIVE_SR: partial(_measurement_report, comprehensive=True),
+    result_kinds.MEASUREMENT_REPORT: partial(_measurement_report, comprehensive=False),
+    result_kinds.KEY_OBJECT_SELECTION: _key_object_selection,
+    result_kinds.COMPREHENSIVE_SR: partial(_measurement_report, comprehensive=True),
 }
-_OF_ONE_IMAGE = frozenset({*_SEGMENTATION_TYPES, kinds.PARAMETRIC_MAP, kinds.PRESENTATION_STATE})
+_OF_ONE_IMAGE = frozenset({*_SEGMENTATION_TYPES, result_kinds.PARAMETRIC_MAP, result_kinds.PRESENTATION_STATE})
 
 
 def _identifiers(dataset: Dataset) -> Dataset:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
+from glam_node import result_kinds
 from glam_node.inference.findings import AlgorithmIdentification, Findings
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.study import Study
-from glam_node.node.results import kinds
 from glam_node.node.results.encoding import encoded_file
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.not_analysed_report import Notice, write_not_analysed_report
@@ -24,7 +24,7 @@ class Result:
     """One result object on the disk."""
 
     kind: str
-    """Kind of result (a key of results.kinds.SOP_CLASSES), as in destinations.NAME.results."""
+    """Kind of result (a key of result_kinds.SOP_CLASSES), as in destinations.NAME.results."""
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
@@ -66,7 +66,7 @@ def write_results(
         for selection in selections:
             made = list(_write_all(maker.make(selection), disk, store))
             by_selection.append([one for one in (*shared, *made) if one.kind in selection.kinds | selection.standby])
-            shared += [one for one in made if one.kind not in kinds.REFERRING]
+            shared += [one for one in made if one.kind not in result_kinds.REFERRING]
     return WrittenResults(by_selection, maker.unwritten)
 
 
@@ -94,7 +94,7 @@ def write_notice(
         return []
     sources = list(read_sources(images, store.resolve).values())
     report = write_not_analysed_report(notice, sources, algorithm, identity)
-    return [_write_one(kinds.NOT_ANALYSED_REPORT, report, encoded_file(report), store)]
+    return [_write_one(result_kinds.NOT_ANALYSED_REPORT, report, encoded_file(report), store)]
 
 
 def _write_one(kind: str, dataset: Dataset, parts: Iterable[bytes], store: InstanceStore) -> Result:

@@ -9,8 +9,8 @@ from glam_node.node.db import job_restarts, jobs
 from glam_node.node.domain.account import Order
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.job import InferenceJob, JobState
-from glam_node.node.results.kinds import NOT_ANALYSED_REPORT
 from glam_node.node.workflow.analyse.context import InferenceContext
+from glam_node.result_kinds import NOT_ANALYSED_REPORT
 
 
 def write_for_destinations(

@@ -22,23 +22,10 @@ from glam_node.node.domain.eligibility import (
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import Study, StudyState
-from glam_node.node.results import kinds
 from glam_node.node.storage.findings import latest_findings
+from glam_node.result_kinds import RESULT_KINDS
 
-_KINDS = {
-    str(kinds.SOP_CLASSES[kind]): name
-    for kind, name in (
-        (kinds.SEGMENTATION, "SEG"),
-        (kinds.LABELMAP_SEGMENTATION, "LABELMAP SEG"),
-        (kinds.PARAMETRIC_MAP, "PARAMETRIC MAP"),
-        (kinds.COMPREHENSIVE_SR, "SR"),
-        (kinds.MEASUREMENT_REPORT, "SR"),
-        (kinds.MAMMOGRAPHY_CAD_SR, "CAD SR"),
-        (kinds.PRESENTATION_STATE, "PR"),
-        (kinds.SECONDARY_CAPTURE, "SC"),
-        (kinds.KEY_OBJECT_SELECTION, "KO"),
-    )
-}
+_SHOWN = {kind.sop_class_uid: kind.shown for kind in RESULT_KINDS}
 
 TO_CORRECT = (
     "Compare the headers of the images in the archive, correct the wrong ones there, and send all images of the study "
@@ -186,7 +173,7 @@ def _job(job: InferenceJob) -> dict[str, Any]:
 def _delivery(delivery: Delivery, superseded: Collection[str]) -> dict[str, Any]:
     return {
         "destination": delivery.destination,
-        "kind": _KINDS.get(delivery.sop_class_uid, delivery.sop_class_uid),
+        "kind": _SHOWN.get(delivery.sop_class_uid, delivery.sop_class_uid),
         "sop_class_uid": delivery.sop_class_uid,
         "sop_instance_uid": delivery.sop_instance_uid,
         "state": str(delivery.state),

@@ -1,11 +1,7 @@
-"""The kinds of results that a destination can ask for, by the names in destinations.NAME.results."""
+"""The table of the kinds of results, by the names in destinations.NAME.results."""
 
 from collections.abc import Iterable, Mapping
-
-from pydicom import uid
-
-# Label Map Segmentation Storage (PS3.4 Table B.5-1); pydicom has no name for it.
-_LABEL_MAP_SEGMENTATION_STORAGE = uid.UID("1.2.840.10008.5.1.4.1.1.66.7")
+from dataclasses import dataclass
 
 SEGMENTATION = "segmentation"
 FRACTIONAL_SEGMENTATION = "fractional_segmentation"
@@ -19,20 +15,41 @@ KEY_OBJECT_SELECTION = "key_object_selection"
 COMPREHENSIVE_SR = "comprehensive_sr"
 NOT_ANALYSED_REPORT = "not_analysed_report"
 
+_SOP_CLASS = "1.2.840.10008.5.1.4.1.1."
+
+
+@dataclass(frozen=True, slots=True)
+class ResultKind:
+    """A kind of result. Kinds of the same SOP class have the same `shown`."""
+
+    name: str
+    sop_class_uid: str
+    shown: str
+    """The name in lists of results."""
+    prefix: str
+    """The beginning of the names of files that `glam-node analyse` writes; empty: it writes none."""
+    series: int
+    """The offset of its first Series Number from results.series_number; further series of the kind count up."""
+
+
 # In the order of writing: an object follows those that it refers to. The measurement report refers to all before it.
-SOP_CLASSES: Mapping[str, uid.UID] = {
-    SEGMENTATION: uid.SegmentationStorage,
-    FRACTIONAL_SEGMENTATION: uid.SegmentationStorage,
-    LABELMAP_SEGMENTATION: _LABEL_MAP_SEGMENTATION_STORAGE,
-    PARAMETRIC_MAP: uid.ParametricMapStorage,
-    MAMMOGRAPHY_CAD_SR: uid.MammographyCADSRStorage,
-    PRESENTATION_STATE: uid.GrayscaleSoftcopyPresentationStateStorage,
-    SECONDARY_CAPTURE: uid.SecondaryCaptureImageStorage,
-    MEASUREMENT_REPORT: uid.Comprehensive3DSRStorage,
-    KEY_OBJECT_SELECTION: uid.KeyObjectSelectionDocumentStorage,
-    COMPREHENSIVE_SR: uid.ComprehensiveSRStorage,
-    NOT_ANALYSED_REPORT: uid.Comprehensive3DSRStorage,
-}
+# The series of a segmentation type take 400 numbers, those of a parametric map 8, and those of pictures 5.
+RESULT_KINDS = (
+    ResultKind(SEGMENTATION, f"{_SOP_CLASS}66.4", "SEG", "SEG", 1),
+    ResultKind(FRACTIONAL_SEGMENTATION, f"{_SOP_CLASS}66.4", "SEG", "FRACTIONAL", 1001),
+    ResultKind(LABELMAP_SEGMENTATION, f"{_SOP_CLASS}66.7", "LABELMAP SEG", "LABELMAP", 2001),
+    ResultKind(PARAMETRIC_MAP, f"{_SOP_CLASS}30", "PARAMETRIC MAP", "MAP", 560),
+    ResultKind(MAMMOGRAPHY_CAD_SR, f"{_SOP_CLASS}88.50", "CAD SR", "CAD", 530),
+    ResultKind(PRESENTATION_STATE, f"{_SOP_CLASS}11.1", "PR", "PR", 500),
+    ResultKind(SECONDARY_CAPTURE, f"{_SOP_CLASS}7", "SC", "SC", 510),
+    ResultKind(MEASUREMENT_REPORT, f"{_SOP_CLASS}88.34", "SR", "SR", 0),
+    ResultKind(KEY_OBJECT_SELECTION, f"{_SOP_CLASS}88.59", "KO", "KO", 520),
+    ResultKind(COMPREHENSIVE_SR, f"{_SOP_CLASS}88.33", "SR", "SR2", 550),
+    ResultKind(NOT_ANALYSED_REPORT, f"{_SOP_CLASS}88.34", "SR", "", 540),
+)
+
+KINDS_BY_NAME: Mapping[str, ResultKind] = {kind.name: kind for kind in RESULT_KINDS}
+SOP_CLASSES: Mapping[str, str] = {kind.name: kind.sop_class_uid for kind in RESULT_KINDS}
 
 # Kinds that are written for an analysed study
 ANALYSIS_KINDS = tuple(kind for kind in SOP_CLASSES if kind != NOT_ANALYSED_REPORT)
