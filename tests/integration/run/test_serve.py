@@ -2,11 +2,12 @@
 
 import http.client
 import json
+import re
 import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from glam_node.node.db import migrate
+from glam_node.node.db.engine import sqlite_url
 from glam_node.node.scu.echo import echo
 from glam_node.settings.destinations import CStoreSettings
+from tests.command_line import glam_node
 from tests.integration.archive import Archive, listening
 from tests.integration.modality import MODALITY, send, small_exam
 from tests.integration.node_directory import SERVE_COMMAND, NodeDirectory, write_node
@@ -118,6 +122,39 @@ def test_a_port_that_is_taken_is_reported(archive: Archive, tmp_path: Path) -> N
     said = refusal(write_node(tmp_path, port=archive.port))
     assert "address already in use" in said.lower()
     assert "node.port" in said
+
+
+def test_an_address_without_a_machine_is_reported(tmp_path: Path) -> None:
+    node = write_node(tmp_path)
+    node.settings_path.write_text(node.settings_path.read_text().replace("127.0.0.1", "nowhere.invalid", 1))
+    said = refusal(node)
+    assert re.search(r"cannot listen on nowhere.invalid:\d+: (Name or service not known|.*name resolution)", said), said
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "no database": lambda whole: whole[::-1],
+    "half of one": lambda whole: whole[: len(whole) // 2],
+    "one without its first page": lambda whole: whole[:100] + bytes(3996) + whole[4096:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_database_is_reported_by_every_command(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    node = write_node(tmp_path)
+    path = tmp_path / "storage" / "glam-node.sqlite"
+    path.parent.mkdir()
+    migrate.upgrade(sqlite_url(path))
+    whole = path.read_bytes()
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.write_bytes(damage(whole))
+    doctor = glam_node("--settings", node.settings_path, "doctor", "--json", expect=1).stdout
+    (found,) = [one["fact"] for one in json.loads(doctor) if one["check"] == "database"]
+    listed = glam_node("--settings", node.settings_path, "study", "list", expect=1).stderr
+    for said in (refusal(node), listed, found):
+        assert "Traceback" not in said
+        assert f"{path} is damaged: " in said
+        assert "`glam-node restore`" in said
 
 
 def test_a_storage_root_that_cannot_be_written_is_reported(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from glam_node.node.db import migrate, storage
-from glam_node.node.db.engine import SessionFactory, database_url, open_database, reading
+from glam_node.node.db.engine import SessionFactory, database_url, is_damaged, open_database, reading
 from glam_node.node.domain.words import unstopped
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory
@@ -166,11 +166,18 @@ def database_trouble(settings: Settings) -> Iterator[None]:
 
     Raises:
         TransientError: The database does not answer.
-        PermanentError: The driver of the database is not installed.
+        PermanentError: The driver of the database is not installed, or its file is damaged.
     """
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+    except (DBAPIError, PoolTimeoutError) as error:
+        if isinstance(error, DBAPIError) and is_damaged(error):
+            raise PermanentError(
+                f"{_shown_database(settings)} is damaged: {_reason(error)}. Stop the node, and restore its last backup "
+                "into an empty storage.root with `glam-node restore`."
+            ) from error
+        if not isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+            raise
         raise TransientError(
             f"{_shown_database(settings)} does not answer: {_reason(error)}. Check database_url."
         ) from error
@@ -180,7 +187,7 @@ def database_trouble(settings: Settings) -> Iterator[None]:
         ) from error
 
 
-def _reason(error: InterfaceError | OperationalError | PoolTimeoutError) -> str:
+def _reason(error: DBAPIError | PoolTimeoutError) -> str:
     """Return the driver's message in one line, without the punctuation at its end."""
     lines = unstopped(getattr(error, "orig", None) or error).rstrip("?").splitlines()
     return "; ".join(line.strip() for line in lines)

@@ -42,7 +42,7 @@ def check_database(settings: Settings) -> Iterator[Check]:
             "Start the database, or check database_url: host, port, user and password.",
         )
     except NodeError as error:
-        yield Check("database", Verdict.FAIL, f"{shown}: {error}", "Check database_url and the rights of its user.")
+        yield Check("database", Verdict.FAIL, str(error))
     else:
         yield _schema(shown, found)
         yield from _clock(found, now)

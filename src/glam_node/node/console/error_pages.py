@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, InterfaceError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -43,5 +43,5 @@ def _message(renderer: Renderer, error: Exception) -> str:
         return str(trouble)
 
 
-HANDLED = (HTTPException, NodeError, OperationalError, InterfaceError)
+HANDLED = (HTTPException, NodeError, DatabaseError, InterfaceError)
 """The exceptions that `error_page` handles."""

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from glam_node.node.db import deliveries, migrate, storage
-from glam_node.node.db.engine import open_engine, reading
+from glam_node.node.db.engine import is_damaged, open_engine, reading
 from glam_node.node.db.tables import AccountRow, Base, DeliveryRow, EventRow, InstanceRow, JobRow, StudyRow
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState
@@ -48,7 +48,7 @@ def read_status(url: str, now: datetime) -> DatabaseStatus:
 
     Raises:
         PermanentError: The database cannot be read.
-        sqlalchemy.exc.DBAPIError: The database cannot be reached.
+        sqlalchemy.exc.DBAPIError: The database cannot be reached, or is damaged.
     """
     engine = open_engine(url)
     sessions = sessionmaker(engine)
@@ -63,9 +63,12 @@ def read_status(url: str, now: datetime) -> DatabaseStatus:
         with reading(sessions)() as session:
             return _of_tables(session, revision, at, refusal, now)
     except DBAPIError as error:
-        if error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError"):
+        is_away = error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError")
+        if is_away or is_damaged(error):
             raise
-        raise PermanentError(f"it cannot be read: {_said(error)}") from error
+        raise PermanentError(
+            f"The database cannot be read: {_said(error)}. Check database_url and the rights of its user."
+        ) from error
     finally:
         engine.dispose()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, DateTime, Engine, TypeDecorator, create_engine, event
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
@@ -75,6 +76,12 @@ def reading(sessions: SessionFactory) -> SessionFactory:
     """Return a factory of sessions that only read; on SQLite they neither block writers nor wait for them."""
     engine: Engine = sessions.kw["bind"]
     return sessionmaker(engine.execution_options(**{READ_ONLY: True}), expire_on_commit=False)
+
+
+def is_damaged(error: DBAPIError) -> bool:
+    """Return whether the file of an SQLite database is damaged, or is no database."""
+    code = getattr(error.orig, "sqlite_errorcode", 0)
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

@@ -152,13 +152,15 @@ def _listening_socket(host: str, port: int, key: str) -> socket.socket:
 
 def cannot_listen(host: str, port: int, key: str, error: OSError) -> PermanentError:
     """Return the error of a receiver whose port `key` could not be opened, with the likely cause and the remedy."""
+    number = error.errno or 0
     remedies = {
         errno.EACCES: f"Ports below 1024 are for root: set {key} to 1024 or more, or allow them to the service with "
         "deploy/systemd/port-below-1024.conf.",
         errno.EADDRINUSE: f"Another program has the port: stop it, or set another {key}. `glam-node doctor` names it.",
     }
-    remedy = remedies.get(error.errno or 0, f"Check node.host and {key}.")
-    cause = os.strerror(error.errno) if error.errno else str(error)
+    remedy = remedies.get(number, f"Check node.host and {key}.")
+    # The number is negative where the name has no address; the text repeats the address in brackets.
+    cause = os.strerror(number) if number > 0 else str(error.strerror or error).partition(" (")[0]
     return PermanentError(f"The receiver cannot listen on {host}:{port}: {cause}. {remedy}")
 
 
