@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glam_node.node.bootstrap import Node, build_node
-from glam_node.node.run.supervisor import Child, Program, module, stop_together
+from glam_node.node.run.supervisor import Child, role_program, stop_together
 from glam_node.settings.load import load_settings
 from tests.integration.modality import MODALITY
 from tests.waiting import wait_until
@@ -40,7 +40,7 @@ class NodeDirectory:
     @contextmanager
     def running(self, *names: str, **environment: str) -> Iterator[list[Child]]:
         """Run processes of this node, wait until each is ready, and stop them at the end."""
-        children = [Child(Program(name, module(name), self.environment() | environment)) for name in names]
+        children = [Child(role_program(name, self.environment() | environment)) for name in names]
         try:
             wait_until(lambda: all_ready(children))
             yield children

@@ -185,10 +185,12 @@ def torture(
 
 
 @contextmanager
-def torture_of_a_whole_node(name: str, directory: Path) -> Iterator[Rig]:
-    """Do the same with `glam-node serve` and its embedded broker, which the killer treats as one process."""
+def torture_of_a_whole_node(name: str, directory: Path, more: str = "") -> Iterator[Rig]:
+    """Do the same with `glam-node serve`, its embedded broker and `more` settings; the killer sees one process."""
     with orthanc_archive(directory / "archive") as archive:
         node = write_node(directory, archive_port=archive.dicom_port, port=free_port())
+        with node.settings_path.open("a") as settings:
+            settings.write(more)
         with _running(Rig(name, chosen_seed(), directory, node, whole(node), archive, ""), modalities=2) as rig:
             yield rig
 

@@ -1,6 +1,8 @@
-"""Settings are reloaded again and again while senders send: no association is refused or cut, no instance is lost."""
+"""Settings are reloaded again and again while studies flow: nothing is refused, cut, lost, done twice or signed out."""
 
+import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,18 +13,24 @@ import pytest
 from sqlalchemy import func, select
 
 from glam_node.node.db.tables import InstanceRow
+from glam_node.node.run.all_in_one import LOCK_FILE
+from glam_node.node.run.live_settings import ask_to_reload, last_reload
 from glam_node.node.run.supervisor import Child
+from glam_node.settings.reload import PROCESSES
+from tests.command_line import glam_node
 from tests.data_sets import data_set
+from tests.integration.console.browser import Browser
 from tests.integration.modality import MODALITY
 from tests.integration.node_directory import NodeDirectory, write_node
 from tests.integration.scp.raw import Sender
+from tests.ports import free_port
 from tests.processes import children
-from tests.torture.rig import is_full_length
+from tests.torture.rig import NEEDS, Rig, again, is_full_length, torture_of_a_whole_node
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.alone, *NEEDS]
 
-RELOADS = 200 if is_full_length() else 8
+RELOADS, NODE_RELOADS = (200, 200) if is_full_length() else (8, 3)
 SENDERS = 3
 IMAGES = 4
 """In each association."""
@@ -77,7 +85,7 @@ def reload(node: NodeDirectory, receiver: Child, number: int) -> None:
     before, after = (f"minimum_free_bytes = {one % 2}\n" for one in (number, number + 1))
     text = text.replace(before, after) if before in text else text.replace("[storage]\n", f"[storage]\n{after}")
     node.settings_path.write_text(text)
-    receiver.ask_to_reload()
+    receiver.take_settings(receiver.environment)
 
     def is_answered() -> bool:
         receiver.look()
@@ -107,3 +115,80 @@ def test_reloads_refuse_and_cut_no_association_and_lose_no_instance(
     with capsys.disabled():
         print(f"\n== {RELOADS} reloads, {len(tally.stored)} instances stored, {len(tally.failures)} failures")
     assert (tally.failures, rows) == ([], len(tally.stored))
+
+
+PASSWORD = "correct horse battery"
+PAGES = ("/", "/destinations", "/queue", "/refusals")
+
+
+def look(browser: Browser, stop: threading.Event, tally: Tally) -> None:
+    """Open pages, and send forms whose outcome the next page shows, in one session of the console."""
+    for number in count():
+        if stop.is_set():
+            return
+        page = PAGES[number % len(PAGES)]
+        try:
+            seen = browser.ask("/destinations/archive/echo", echo(browser)) if page == "/queue" else browser.ask(page)
+        except (AssertionError, OSError) as error:
+            tally.failures.append(f"{page}: {error!r}")
+            continue
+        expected = "C-ECHO to archive" if page == "/queue" else "Sign out"
+        tally.stored.add(f"{page} {number}")
+        if seen[0] != 200 or expected not in seen[1]:
+            tally.failures.append(f"{page}: {seen[0]} {seen[1][:2000]}")
+
+
+def echo(browser: Browser) -> dict[str, str]:
+    return {"form_token": browser.form_token("/destinations")}
+
+
+@contextmanager
+def looking(browser: Browser, tally: Tally) -> Iterator[None]:
+    """A person at the console beside the block."""
+    stop = threading.Event()
+    person = threading.Thread(target=look, args=(browser, stop, tally))
+    person.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        person.join()
+
+
+def reload_the_node(rig: Rig, number: int) -> None:
+    """A change of settings that concerns every process is in force."""
+    path, root = rig.node_directory.settings_path, rig.node_directory.path / "storage"
+    text = re.sub(r"maximum_delay = .*", f"maximum_delay = 0.5{number + 1}", path.read_text())
+    text = re.sub(r"banner = .*", f'banner = "Trial {number}"', text)
+    path.write_text(text)
+    ask_to_reload(int((root / LOCK_FILE).read_text()))
+    assert rig.until(lambda: last_reload(root).get("reload") == number + 1), "no answer"
+    told = last_reload(root)
+    assert (told["problems"], told["processes"]) == ([], dict.fromkeys(PROCESSES, ""))
+
+
+def test_reloads_of_a_whole_node_lose_and_repeat_nothing_and_sign_nobody_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port, tally, seconds = free_port(), Tally(), []
+    more = f'[console]\nport = {port}\n[results]\nbanner = "Trial"\n'
+    with torture_of_a_whole_node("reloads", tmp_path, more) as rig:
+        settings = ("--settings", rig.node_directory.settings_path)
+        glam_node("console", "user", "add", "anna", "--role", "operator", *settings, text=f"{PASSWORD}\n")
+        browser = Browser(port)
+        browser.sign_in("anna", PASSWORD)
+        with looking(browser, tally):
+            for number in range(NODE_RELOADS):
+                started = time.monotonic()
+                reload_the_node(rig, number)
+                seconds.append(time.monotonic() - started)
+                rig.tend(rig.random.uniform(0, 1))
+        rig.assert_nothing_is_lost()
+        with rig.node() as node:
+            repeated = again(node)
+        with capsys.disabled():
+            print(f"\n== {NODE_RELOADS} reloads of a node in {min(seconds):.1f} to {max(seconds):.1f} s, ", end="")
+            print(f"{len(rig.ledger.studies())} studies, again: {repeated}; {len(tally.stored)} pages")
+        assert tally.failures == []
+        assert repeated == "0 instances, 0 jobs, 0 deliveries"
+        assert dict(rig.ledger.refusals) == {}

@@ -1,6 +1,6 @@
 """Changes of settings while a node runs: the differences, and the processes that must be restarted for each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,37 +17,41 @@ NODE = "glam-node serve, and every glam-node worker"
 RECEIVER = "glam-node serve (receiver)"
 CONSOLE = "glam-node serve (console)"
 MODEL = "glam-node serve (worker, dispatcher), and every glam-node worker"
-DISPATCHER = "glam-node serve (dispatcher)"
-"""The process that uses URLs with passwords; a process gets these URLs only when it starts."""
 
-RESTARTS: Mapping[KeyPath, str] = {
-    ("node",): "",
+PROCESSES = ("dispatcher", "sender", "worker", "console", "receiver")
+"""The processes that use settings, in the order in which a reload restarts them."""
+
+_DISPATCHER = ("dispatcher",)
+_JUDGEMENT = ("dispatcher", "worker", "console")
+_PEERS = ("dispatcher", "sender", "console", "receiver")
+
+EFFECTS: Mapping[KeyPath, tuple[str, ...] | str] = {
+    ("node",): _PEERS,
     ("node", "host"): RECEIVER,
     ("node", "port"): RECEIVER,
     ("node", "receiver_processes"): RECEIVER,
     ("tls",): RECEIVER,
-    ("peers",): "",
-    ("destinations",): "",
-    ("assembly",): "",
-    ("eligibility",): "",
-    ("rules",): "",
-    ("storage",): "",
+    ("peers",): _PEERS,
+    ("destinations",): PROCESSES,
+    ("assembly",): _DISPATCHER,
+    ("eligibility",): _JUDGEMENT,
+    ("rules",): ("dispatcher", "console"),
+    ("storage",): ("dispatcher", "worker", "console", "receiver"),
     ("storage", "root"): NODE,
-    ("retention",): "",
+    ("retention",): _DISPATCHER,
     ("inference",): MODEL,
-    ("delivery",): "",
-    ("results",): "",
-    ("audit",): "",
+    ("delivery",): ("dispatcher", "sender", "receiver"),
+    ("results",): _JUDGEMENT,
+    ("audit",): _DISPATCHER,
     ("console",): CONSOLE,
-    ("alerts",): "",
-    ("alerts", "webhook_url"): DISPATCHER,
-    ("telemetry",): "",
-    ("telemetry", "otlp_endpoint"): DISPATCHER,
-    ("log",): "",
+    ("alerts",): _DISPATCHER,
+    ("telemetry",): _DISPATCHER,
+    ("log",): PROCESSES,
     ("database_url",): NODE,
     ("broker_url",): NODE,
 }
-"""The processes to restart before a key takes effect, by the start of its path; empty: it takes effect at once."""
+"""The effect of a change, by the start of its key: the processes that a reload restarts, or, in words, those that
+ a person must restart before the change takes effect. The dispatcher, which records the settings, restarts always."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,10 @@ class Change:
     """The value in force as a JSON value, without passwords; None: there is no value."""
     after: Any
     """The new value as a JSON value, without passwords; None: there is no value."""
+    processes: tuple[str, ...]
+    """The processes that a reload restarts, so that the change takes effect."""
     restart: str
-    """The processes to restart before the change takes effect; empty: it takes effect at once."""
+    """The processes that a person must restart before the change takes effect; empty: it takes effect at once."""
 
     @property
     def is_order(self) -> bool:
@@ -85,11 +91,17 @@ def changes(in_force: Settings, new: Settings) -> tuple[Change, ...]:
     """Return every difference between two settings, in the order of the schema, and the order of rules last."""
     old_shown, new_shown = masked(in_force), masked(new)
     paths = _differences(in_force.model_dump(mode="json"), new.model_dump(mode="json"), ())
-    found = [Change(".".join(path), _at(old_shown, path), _at(new_shown, path), restart_of(path)) for path in paths]
+    found = [_change(path, ".".join(path), _at(old_shown, path), _at(new_shown, path)) for path in paths]
     before, after = list(in_force.rules), list(new.rules)
     if after != [name for name in before if name in new.rules] + [name for name in after if name not in in_force.rules]:
-        found.append(Change(RULES, before, after, restart_of((RULES,))))
+        found.append(_change((RULES,), RULES, before, after))
     return tuple(found)
+
+
+def concerned(found: Iterable[Change]) -> tuple[str, ...]:
+    """Return the processes that a reload restarts for these changes, in that order."""
+    processes = {name for change in found for name in change.processes}
+    return tuple(name for name in PROCESSES if name in processes)
 
 
 def reloaded(in_force: Settings, new: Settings) -> Settings:
@@ -99,8 +111,8 @@ def reloaded(in_force: Settings, new: Settings) -> Settings:
         SettingsError: The new values are invalid together with the old values of keys that need a restart.
     """
     old_tree, tree = in_force.model_dump(mode="json"), new.model_dump(mode="json")
-    for path, restart in RESTARTS.items():
-        if restart:
+    for path, effect in EFFECTS.items():
+        if isinstance(effect, str):
             _put(tree, path, _at(old_tree, path))
     try:
         return validated(tree)
@@ -112,9 +124,20 @@ def reloaded(in_force: Settings, new: Settings) -> Settings:
 
 
 def restart_of(path: KeyPath) -> str:
-    """Return the processes to restart before a change of the key at `path` takes effect; empty: none."""
-    known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in RESTARTS), None)
-    return NODE if known is None else RESTARTS[known]
+    """Return the processes that a person must restart before a change at `path` takes effect; empty: none."""
+    effect = _effect(path)
+    return effect if isinstance(effect, str) else ""
+
+
+def _effect(path: KeyPath) -> tuple[str, ...] | str:
+    known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in EFFECTS), None)
+    return NODE if known is None else EFFECTS[known]
+
+
+def _change(path: KeyPath, key: str, before: Any, after: Any) -> Change:
+    effect = _effect(path)
+    processes, restart = ((), effect) if isinstance(effect, str) else (effect, "")
+    return Change(key, before, after, processes, restart)
 
 
 def _differences(old: Any, new: Any, path: KeyPath) -> Iterator[KeyPath]:

@@ -3,6 +3,7 @@
 import resource
 import socket
 import ssl
+import sys
 import threading
 import time
 import urllib.request
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import uvicorn
 
@@ -18,13 +20,18 @@ from glam_node.node.bootstrap import build_node
 from glam_node.node.console import connections
 from glam_node.node.console.__main__ import configuration
 from glam_node.node.console.app import create_console
+from glam_node.node.console.connections import Guard
+from glam_node.node.run.all_in_one import CONSOLE
+from glam_node.node.run.console_sockets import listening_sockets
+from glam_node.node.run.supervisor import Child, Program, stop_together
 from glam_node.node.tls.contexts import CertificateFiles, server_context
 from glam_node.settings.console import ConsoleSettings
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.certificates import Authority, Signed
 from tests.integration.console.console_process import console, plain, sign_in
-from tests.integration.node_directory import write_node
+from tests.integration.node_directory import all_ready, write_node
 from tests.ports import free_port
+from tests.waiting import wait_until
 
 FLOOD = 1100
 FILES_OF_A_PROCESS = 1024
@@ -39,7 +46,7 @@ def served(root: Path, signed: Signed | None = None) -> Iterator[int]:
     encryption = (
         server_context(CertificateFiles("console", signed.certificate, signed.key), ssl.CERT_NONE) if signed else None
     )
-    server = uvicorn.Server(configuration(create_console(node, chosen.host), chosen, encryption))
+    server = uvicorn.Server(configuration(create_console(node, chosen.host), chosen, Guard(encryption, ())))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -102,10 +109,74 @@ def test_a_request_in_parts_is_answered(place: tuple[int, ssl.SSLContext | None]
         for _ in range(2):  # on one connection
             for part in ("GET /healthz HT", "TP/1.1\r\nHost: localhost", "\r\n\r\n"):
                 speaker.sendall(part.encode())
-            answer = b""
-            while not answer.endswith(b"ok\n"):
-                answer += speaker.recv(65536)
-            assert answer.startswith(b"HTTP/1.1 200")
+            answer_of(speaker)
+
+
+CLOSE = b"connection: close"
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@contextmanager
+def restartable(path: Path, signed: Signed | None) -> Iterator[tuple[Child, int]]:
+    """Run the console's process as `serve` does, and yield it and its port."""
+    node, chosen = write_node(path), ConsoleSettings(port=free_port())
+    more = f'certificate = "{signed.certificate}"\nkey = "{signed.key}"' if signed else ""
+    with node.settings_path.open("a") as settings:
+        settings.write(f"[console]\nport = {chosen.port}\n{more}\n")
+    node.build()
+    sockets = listening_sockets(chosen)
+    command = (sys.executable, "-m", CONSOLE)
+    child = Child(Program("console", command, node.environment(), drains=True, sockets=sockets))
+    try:
+        wait_until(lambda: all_ready([child]))
+        yield child, chosen.port
+    finally:
+        stop_together([child])
+        for one in sockets:
+            one.close()
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_requests_before_and_during_a_restart_for_other_settings_are_answered(
+    encrypted: bool, tmp_path: Path, authority: Authority
+) -> None:
+    signed = authority.sign("any") if encrypted else None
+    context = ssl.create_default_context(cafile=signed.ca) if signed else None
+
+    def connected(stack: ExitStack) -> socket.socket:
+        raw = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
+        return raw if context is None else stack.enter_context(context.wrap_socket(raw, server_hostname="localhost"))
+
+    with restartable(tmp_path, signed) as (child, port), ExitStack() as stack:
+        former, silent, slow, used = child.pid, *(connected(stack) for _ in range(3))
+        slow.sendall(REQUEST[:20])
+        used.sendall(REQUEST)
+        assert CLOSE not in answer_of(used)
+        child.take_settings(child.environment)
+        wait_until(lambda: not listens(former))
+        slow.sendall(REQUEST[20:])
+        for one in (silent, used):
+            one.sendall(REQUEST)
+        assert [CLOSE in answer_of(one) for one in (silent, slow, used)] == [True, True, True]
+        later = connected(stack)
+        later.sendall(REQUEST)
+        assert CLOSE not in answer_of(later)
+        wait_until(lambda: all_ready([child]) and child.pids == {child.pid})
+        assert child.pid != former
+
+
+def answer_of(connection: socket.socket) -> bytes:
+    answer = b""
+    while not answer.endswith(b"ok\n"):
+        received = connection.recv(65536)
+        assert received, answer
+        answer += received
+    assert answer.startswith(b"HTTP/1.1 200")
+    return answer
+
+
+def listens(pid: int) -> bool:
+    return any(one.status == psutil.CONN_LISTEN for one in psutil.Process(pid).net_connections())
 
 
 @pytest.mark.alone

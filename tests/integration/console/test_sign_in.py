@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from starlette.requests import Request
 
 from glam_node.node.bootstrap import Node, build_node
 from glam_node.node.console.app import create_console
 from glam_node.node.console.sessions import ATTEMPTS_OF_ADDRESS, LIFETIME, RETURN_COOKIE, WINDOW, page_to_return_to
 from glam_node.node.db import accounts, audit
+from glam_node.node.db.tables import SessionRow
 from glam_node.node.domain.account import Role
 from glam_node.node.domain.event import EventKind
 from glam_node.node.errors import PermanentError
-from glam_node.node.run.all_in_one import CONSOLE
+from glam_node.node.run.all_in_one import CONSOLE, open_to_serve
 from glam_node.node.run.supervisor import Child, Program, stop_together
 from glam_node.node.workflow.operate.accounts import new_account, remove_account, set_account
 from glam_node.settings.console import ConsoleSettings
@@ -232,6 +234,34 @@ def test_the_idle_time_of_a_session_is_a_setting(tmp_path: Path, clock: Clock) -
         browser.sign_in("anna", PASSWORD)
         clock.pass_by(timedelta(seconds=60))
         assert "unused for 1 minute," in browser.ask("/")[1]
+
+
+def test_a_session_its_forms_and_its_notice_outlive_the_console(node: Node, browser: Browser, clock: Clock) -> None:
+    browser.sign_in("anna", PASSWORD)
+    form = {"form_token": browser.form_token("/")}
+    assert browser.redirected_from(f"{browser.url}/acts/retry-given-up", form) == "/?attention=given_up"
+    with listening(create_console(node, "127.0.0.1", now=clock)) as port:
+        browser.url = f"http://127.0.0.1:{port}"
+        assert "Retry all: " in browser.ask("/")[1]
+        assert "Retry all: " not in browser.ask("/")[1]
+        assert browser.ask("/sign-out", form)[0] == 200
+        assert not is_let_in(browser)
+
+
+def test_a_start_of_the_node_ends_every_session(node: Node, browser: Browser) -> None:
+    browser.sign_in("anna", PASSWORD)
+    open_to_serve(node.settings).sessions.kw["bind"].dispose()
+    assert not is_let_in(browser)
+
+
+def test_the_database_has_only_a_digest_of_the_token_and_of_the_password_hash(node: Node, browser: Browser) -> None:
+    browser.sign_in("anna", PASSWORD)
+    with node.sessions() as session:
+        (row,) = session.scalars(select(SessionRow))
+        hashed = accounts.get(session, "anna")
+    assert hashed is not None
+    assert (row.name, row.role) == ("anna", Role.OPERATOR)
+    assert {browser.cookie.value, hashed.password_hash}.isdisjoint({row.token_digest, row.password_digest})
 
 
 def test_pages_are_open_at_this_machine_while_there_is_no_account(node: Node, browser: Browser) -> None:

@@ -38,7 +38,7 @@ def port(receiver: Child) -> int:
 def reload(directory: NodeDirectory, receiver: Child, before: str, after: str) -> None:
     """Change the settings, and wait until the receiver has taken them."""
     directory.settings_path.write_text(directory.settings_path.read_text().replace(before, after))
-    receiver.ask_to_reload()
+    receiver.take_settings(receiver.environment)
 
     def has_answered() -> bool:
         receiver.look()
@@ -156,9 +156,3 @@ def test_a_reload_starts_processes_and_those_before_it_serve_their_associations_
                     assert third.associate(calling=MODALITY) == REJECTED
         wait_until(lambda: all(map(is_gone, processes)))
         wait_until(lambda: len(children(receiver.pid)) == 2)
-
-
-def test_settings_of_other_processes_start_no_receivers(tmp_path: Path) -> None:
-    with receiving(tmp_path) as (directory, receiver, processes):
-        reload(directory, receiver, "settle_time = 0.5", "settle_time = 0.6")
-        assert children(receiver.pid) == processes

@@ -7,24 +7,27 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from glam_node.node.errors import PermanentError
-from glam_node.node.run.live_settings import LiveSettings, last_reload, reload_when
+from glam_node.node.run import live_settings
+from glam_node.node.run.live_settings import LiveSettings, last_reload
 from glam_node.node.run.supervisor import Child, Program, stop_together
 from glam_node.settings.schema import Settings
 from tests.waiting import wait_until
 
-SAY_READY = "import os, time; os.write(int(os.environ['GLAM_NODE_READY_FD']), b'11112\\n'); "
+SAY_READY = """import os, time; os.write(int(os.environ['GLAM_NODE_READY_FD']), b'{"ready": "11112"}\\n'); """
 
 
 @contextmanager
-def child(program: str, grace_s: float = 5.0, environment: dict[str, str] | None = None) -> Iterator[Child]:
+def child(program: str, grace_s: float = 5.0, name: str = "child", **how: Any) -> Iterator[Child]:
     """Run a Python program as a supervised child."""
-    running = Child(Program("child", (sys.executable, "-S", "-c", program), environment or dict(os.environ), grace_s))
+    running = Child(Program(name, (sys.executable, "-S", "-c", program), dict(os.environ), grace_s, **how))
     try:
         yield running
     finally:
@@ -48,30 +51,102 @@ def test_a_child_reports_when_it_is_ready() -> None:
         assert running.word == "11112"
 
 
-ANSWERS = """
+class Reloading:
+    """A child and the settings in force, which `reload` reloads with another value of one key."""
+
+    def __init__(self, running: Child, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.live = LiveSettings(Settings(), None, root, "serve")
+        self._running = running
+        self._root = root
+        self._set = partial(monkeypatch.setenv, "GLAM_NODE__STORAGE__MINIMUM_FREE_BYTES")
+        running.environment = self.live.environment()
+
+    def reload(self, value: int) -> dict[str, str]:
+        """Reload the settings, and return why processes refused them."""
+        self._set(str(value))
+        asked, before = threading.Event(), last_reload(self._root).get("reload", 0)
+        asked.set()
+
+        def is_answered() -> bool:
+            self.live.attend(asked, [self._running])
+            self._running.look()
+            return bool(last_reload(self._root).get("reload", 0) > before)
+
+        wait_until(is_answered)
+        return dict(last_reload(self._root)["processes"])
+
+
+READS_AGAIN = """
 import os, signal, time
 fd = int(os.environ["GLAM_NODE_READY_FD"])
-signal.signal(signal.SIGHUP, lambda *_: os.write(fd, b'"there is no such disk"\\n'))
-os.write(fd, b"ready\\n")
+signal.signal(signal.SIGHUP, lambda *_: os.write(fd, b'{"refused": "there is no such disk"}\\n'))
+os.write(fd, b'{"ready": ""}\\n')
 while True:
     time.sleep(60)
 """
 
 
-def test_a_child_reports_why_it_refuses_settings_and_uses_them_after_a_restart(tmp_path: Path) -> None:
-    live = LiveSettings(Settings(), None, tmp_path, "serve")
-    asked = threading.Event()
-    with child(ANSWERS) as running:
+def test_a_receiver_that_refuses_settings_keeps_running_and_the_node_keeps_its_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with child(READS_AGAIN, name="receiver", reads_again=True) as running:
         look_until(running, lambda: running.word is not None)
-        asked.set()
-        reload_when(asked, live, [running])
-        assert (running.refused, last_reload(tmp_path)) == (None, {})
-        look_until(running, lambda: running.refused is not None)
-        reload_when(asked, live, [running])
-        assert last_reload(tmp_path)["processes"] == {"child": "there is no such disk"}
-        running.refused = None
-        psutil.Process(running.pid).kill()
-        look_until(running, lambda: running.refused == "")
+        pid, reloading = running.pid, Reloading(running, tmp_path, monkeypatch)
+        assert reloading.reload(1) == {"receiver": "there is no such disk"}
+        assert (running.pid, reloading.live.settings) == (pid, Settings())
+
+
+@pytest.mark.parametrize("told", [None, "there is no such disk"])
+def test_a_process_that_fails_with_new_settings_starts_with_the_former_ones_and_the_next_reload_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str | None
+) -> None:
+    words = (
+        "" if told is None else f"""os.write(int(os.environ['GLAM_NODE_READY_FD']), b'{{"refused": "{told}"}}\\n'); """
+    )
+    program = f"""
+import os, time
+settings = open(os.environ.get("GLAM_NODE_SETTINGS", os.devnull)).read()
+if '"minimum_free_bytes": 1,' in settings:
+    {words}raise SystemExit(3)
+{SAY_READY}
+open({str(tmp_path / "started")!r}, "w").write(settings)
+time.sleep(60)
+"""
+    with child(program, name="dispatcher") as running:
+        look_until(running, lambda: running.word is not None)
+        reloading = Reloading(running, tmp_path, monkeypatch)
+        expected = told or "The new process exited with code 3 before it was ready. Its log says why."
+        assert reloading.reload(1) == {"dispatcher": expected}
+        look_until(running, lambda: running.word is not None)
+        assert reloading.reload(2) == {"dispatcher": ""}
+        wait_until(lambda: '"minimum_free_bytes": 2,' in (tmp_path / "started").read_text())
+
+
+ENDS_ITS_WORK = """
+import os, signal, time
+done = {done!r}
+def stop(*_):
+    while not os.path.exists(done):
+        time.sleep(0.02)
+    raise SystemExit
+signal.signal(signal.SIGTERM, stop)
+"""
+
+
+def test_a_worker_ends_its_job_before_it_starts_with_new_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_settings, "WORK_S", 0.1)
+    program = ENDS_ITS_WORK.format(done=str(tmp_path / "done")) + SAY_READY + "time.sleep(60)"
+    with child(program, 0.1, name="worker", ends_its_work=True) as running:
+        look_until(running, lambda: running.word is not None)
+        pid, reloading = running.pid, Reloading(running, tmp_path, monkeypatch)
+        assert reloading.reload(1) == {"worker": ""}
+        assert reloading.reload(2) == {"worker": ""}
+        assert running.pid == pid
+        (tmp_path / "done").touch()
+        look_until(running, lambda: running.word is not None)
+        assert running.pid != pid
 
 
 def test_a_child_that_dies_is_restarted(tmp_path: Path) -> None:

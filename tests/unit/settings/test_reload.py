@@ -7,7 +7,7 @@ import pytest
 from glam_node.settings.digest import ORDER_OF_RULES, section_digests
 from glam_node.settings.keys import keys
 from glam_node.settings.load import SettingsError, validated
-from glam_node.settings.reload import NODE, RESTARTS, changes, reloaded, restart_of
+from glam_node.settings.reload import EFFECTS, NODE, PROCESSES, changes, concerned, reloaded, restart_of
 from glam_node.settings.schema import Settings
 
 PACS = {"ae_title": "PACS"}
@@ -18,8 +18,8 @@ def settings(**tree: Any) -> Settings:
 
 
 def test_every_setting_states_whether_it_needs_a_restart() -> None:
-    assert [key.dotted for key in keys().values() if key.path[:1] not in RESTARTS] == []
-    assert [path for path in RESTARTS if not any(key[: len(path)] == path for key in keys())] == []
+    assert [key.dotted for key in keys().values() if key.path[:1] not in EFFECTS] == []
+    assert [path for path in EFFECTS if not any(key[: len(path)] == path for key in keys())] == []
 
 
 def test_an_unknown_key_needs_a_restart() -> None:
@@ -30,6 +30,8 @@ def test_an_unknown_key_needs_a_restart() -> None:
     ("tree", "key", "at_once"),
     [
         ({"peers": {"pacs": PACS}}, "peers.pacs", True),
+        ({"alerts": {"webhook_url": "https://host/hook"}}, "alerts.webhook_url", True),
+        ({"telemetry": {"otlp_endpoint": "http://host:4318"}}, "telemetry.otlp_endpoint", True),
         ({"assembly": {"settle_time": 1.0}}, "assembly.settle_time", True),
         ({"log": {"level": "debug"}}, "log.level", True),
         ({"node": {"maximum_associations": 3}}, "node.maximum_associations", True),
@@ -44,6 +46,16 @@ def test_a_change_states_when_it_takes_effect(tree: dict[str, Any], key: str, at
     (change,) = changes(Settings(), settings(**tree))
     assert (change.key, not change.restart) == (key, at_once)
     assert (changes(Settings(), reloaded(Settings(), settings(**tree))) == (change,)) is at_once
+
+
+def test_a_reload_restarts_only_the_processes_that_a_change_concerns() -> None:
+    def restarted(**tree: Any) -> tuple[str, ...]:
+        return concerned(changes(Settings(), settings(**tree)))
+
+    assert restarted(retention={"days": 9}) == ("dispatcher",)
+    assert restarted(results={"banner": "Trial"}) == ("dispatcher", "worker", "console")
+    assert restarted(peers={"pacs": PACS}, log={"level": "debug"}) == PROCESSES
+    assert restarted(node={"port": 104}, inference={"device": "cpu"}) == ()
 
 
 def test_added_and_removed_peers_are_reported_as_a_whole() -> None:

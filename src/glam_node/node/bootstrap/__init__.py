@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from glam_node.node.bootstrap.alerts import alert_channels
     from glam_node.node.bootstrap.base_node import BaseNode, database_trouble, prepare_root
     from glam_node.node.bootstrap.model import configured_package, load_configured_predictor
-    from glam_node.node.bootstrap.node import Node, audiences, build_node, rebuild_node, result_identity
+    from glam_node.node.bootstrap.node import Node, audiences, build_node, result_identity
     from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node
     from glam_node.node.bootstrap.rules import eligibility_rules, kind_rules, rule_trial, site_rules
 
@@ -28,7 +28,6 @@ _MODULE_OF = {
     "kind_rules": "rules",
     "load_configured_predictor": "model",
     "prepare_root": "base_node",
-    "rebuild_node": "node",
     "result_identity": "node",
     "rule_trial": "rules",
     "site_rules": "rules",
@@ -48,7 +47,6 @@ __all__ = [
     "kind_rules",
     "load_configured_predictor",
     "prepare_root",
-    "rebuild_node",
     "result_identity",
     "rule_trial",
     "site_rules",

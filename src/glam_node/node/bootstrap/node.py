@@ -79,11 +79,7 @@ def build_node(settings: Settings) -> Node:
         PermanentError: The storage root cannot be written, or a setting cannot work.
         TransientError: The database does not answer.
     """
-    return rebuild_node(open_base_node(settings), settings)
-
-
-def rebuild_node(base: BaseNode, settings: Settings) -> Node:
-    """Build a node with other settings on an open database and storage root."""
+    base = open_base_node(settings)
     identity = result_identity(settings)
     archives = {name: peer_of(name, one, settings.node.ae_title) for name, one in settings.archives.items()}
     built = {name: _built(name, one, settings.node.ae_title) for name, one in settings.destinations.items()}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, show, explain and reload the settings.")
 
-ANSWER_S = 30.0
+ANSWER_S = 160.0
 POLL_S = 0.1
 
 
@@ -155,8 +155,9 @@ def diff(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOptio
 def reload(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
     """Reload the settings of the running node. The answer says for every changed key when it takes effect.
 
-    A file with a mistake changes nothing: all mistakes are listed, and the exit code is 2. The command waits until
-    every process has answered; where one refuses the settings the reason is shown, and the exit code is 1.
+    A file with a mistake changes nothing: all mistakes are listed, and the exit code is 2. The command waits until the
+    processes that the changes concern use them; if one refuses the settings, nothing changes, the reason is shown, and
+    the exit code is 1.
     """
     configured = command_settings(ctx, settings)
     from glam_node.node.run.live_settings import ask_to_reload, last_reload
@@ -171,22 +172,21 @@ def reload(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOpt
         print_error("The node rejected the settings and keeps its current ones")
         for problem in told["problems"]:
             typer.echo(f"  {problem['key']}: {problem['message']}".replace(": :", ":"), err=True)
-    else:
+    elif not _tell_refusals(told["processes"]):
         _tell(told["changes"])
-        _tell_processes(told["processes"])
+        if told["processes"]:
+            typer.echo(f"applied by {', '.join(told['processes'])}")
     if told["problems"]:
         raise typer.Exit(EXIT_WRONG_USE)
     if any(told["processes"].values()):
         raise typer.Exit(EXIT_FINDING)
 
 
-def _tell_processes(processes: dict[str, str]) -> None:
-    taken = ", ".join(name for name, reason in processes.items() if not reason)
-    if taken:
-        typer.echo(f"applied by {taken}")
-    for name, reason in processes.items():
-        if reason:
-            print_error(f"The {name} rejected the settings and keeps its current ones: {reason}")
+def _tell_refusals(processes: dict[str, str]) -> bool:
+    refusals = {name: reason for name, reason in processes.items() if reason}
+    for name, reason in refusals.items():
+        print_error(f"The {name} rejected the settings, and the node keeps its current ones: {reason}")
+    return bool(refusals)
 
 
 def _tell(changes: list[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ if __name__ == "__main__":
     skip_imports("console")
 
 import asyncio
+import socket
 import ssl
 import threading
 from functools import partial
@@ -19,13 +20,17 @@ from starlette.types import ASGIApp
 
 from glam_node.node.console.app import create_console
 from glam_node.node.console.connections import ACCEPTED_AT_ONCE, Guard, GuardedConnection
-from glam_node.node.errors import PermanentError
+from glam_node.node.run.console_sockets import listening_sockets
 from glam_node.node.run.process import Running, main
+from glam_node.node.run.process_lifecycle import inherited_sockets
 from glam_node.node.tls.contexts import CertificateFiles, server_context
 from glam_node.node.tls.reloading import warn_of_dates
 from glam_node.settings.console import ConsoleSettings
 
 GRACE_S = 3
+"""Seconds that open requests have to end when the node stops."""
+DRAIN_S = 600
+"""Seconds that open requests have to end, such as downloads, when another process serves the next ones."""
 
 
 def run(running: Running) -> None:
@@ -35,37 +40,44 @@ def run(running: Running) -> None:
         PermanentError: The port is taken or may not be used.
     """
     chosen = running.settings.console
-    app = create_console(running.live_node, chosen.host, encrypted=chosen.certificate is not None)
+    app = create_console(running.node, chosen.host, encrypted=chosen.certificate is not None)
     encryption = None
     if chosen.certificate is not None:
         files = CertificateFiles("console", chosen.certificate, chosen.key)
         encryption = server_context(files, ssl.CERT_NONE)
         warn_of_dates(files, encryption)
-    server = uvicorn.Server(configuration(app, chosen, encryption))
-    thread = threading.Thread(target=_serve, args=(server, running.stop), name="console")
+    sockets = inherited_sockets() or listening_sockets(chosen)
+    guard = Guard(encryption, chosen.trusted_proxies)
+    server = uvicorn.Server(configuration(app, chosen, guard))
+    thread = threading.Thread(target=_serve, args=(server, sockets, running.stop), name="console")
     thread.start()
     while not server.started and thread.is_alive():
         running.stop.wait(0.05)
-    if not server.started:
-        raise PermanentError(
-            f"The console cannot listen on {chosen.host}, console.port {chosen.port}: the port is taken, or this user "
-            "may not use it. Set another console.port."
-        )
     running.ready(str(chosen.port))
+    threading.Thread(target=_drain, args=(server, guard, running), name="drain", daemon=True).start()
     running.stop.wait()
-    server.should_exit = True
+    server.should_exit, server.force_exit = True, guard.is_draining
     thread.join()
 
 
-def configuration(app: ASGIApp, chosen: ConsoleSettings, encryption: ssl.SSLContext | None) -> uvicorn.Config:
+def _drain(server: uvicorn.Server, guard: Guard, running: Running) -> None:
+    """Wait for SIGHUP, then accept no more connections, and exit when the open ones have got their answers."""
+    running.drain.wait()
+    guard.is_draining = True
+    server.config.timeout_graceful_shutdown = DRAIN_S
+    server.should_exit = True
+
+
+def configuration(app: ASGIApp, chosen: ConsoleSettings, guard: Guard) -> uvicorn.Config:
     """Return uvicorn's configuration: connections are limited, and no header of a proxy is trusted."""
-    guarded = partial(GuardedConnection, guard=Guard(encryption, chosen.trusted_proxies))
+    guarded = partial(GuardedConnection, guard=guard)
     return uvicorn.Config(
         app,
         chosen.host,
         chosen.port,
         http=cast(type[asyncio.Protocol], guarded),
         ws="none",
+        lifespan="off",
         backlog=ACCEPTED_AT_ONCE,
         log_config=None,
         access_log=False,
@@ -74,11 +86,9 @@ def configuration(app: ASGIApp, chosen: ConsoleSettings, encryption: ssl.SSLCont
     )
 
 
-def _serve(server: uvicorn.Server, stop: threading.Event) -> None:
+def _serve(server: uvicorn.Server, sockets: list[socket.socket], stop: threading.Event) -> None:
     try:
-        server.run()
-    except SystemExit:  # raised by uvicorn if the port is in use
-        return
+        server.run(sockets)
     finally:
         stop.set()
 

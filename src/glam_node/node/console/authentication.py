@@ -14,7 +14,14 @@ from starlette.templating import Jinja2Templates
 
 from glam_node.node.bootstrap import Node
 from glam_node.node.console.proxies import address_of, is_encrypted, is_forwarded
-from glam_node.node.console.sessions import Sessions, is_asked_by_a_person, page_address, remember_page
+from glam_node.node.console.sessions import (
+    Sessions,
+    form_token,
+    is_asked_by_a_person,
+    is_form_token,
+    page_address,
+    remember_page,
+)
 from glam_node.node.db import accounts, audit
 from glam_node.node.db.engine import reading
 from glam_node.node.domain.account import Actor, Right, Role
@@ -80,7 +87,7 @@ class Authentication:
         self._local = local
         self.issuer = node.settings.console.oidc.issuer or ""
         self.now = now
-        self.sessions = Sessions(timedelta(seconds=node.settings.console.idle_timeout))
+        self.sessions = Sessions(node.sessions, timedelta(seconds=node.settings.console.idle_timeout))
 
     def guarded(self, page: Callable[[Request], Response]) -> Endpoint:
         """Wrap a page so that visitors who are not signed in are redirected to the sign-in form."""
@@ -94,7 +101,8 @@ class Authentication:
                 return _to_sign_in(request)
             request.state.visitor = visitor
             if is_asked_by_a_person(request):
-                request.state.flash = self.sessions.take_flash(request.cookies.get(COOKIE, ""))
+                token = request.cookies.get(COOKIE, "")
+                request.state.flash = await run_in_threadpool(self.sessions.take_flash, token)
             return await run_in_threadpool(page, request)
 
         return answer
@@ -118,7 +126,7 @@ class Authentication:
         """End the session of this browser."""
         await self.fields(request)
         visitor = await run_in_threadpool(self._visitor, request)
-        self.sessions.end(request.cookies[COOKIE])
+        await run_in_threadpool(self.sessions.end, request.cookies[COOKIE])
         if visitor is not None and visitor.name:
             await run_in_threadpool(self.record, EventKind.SIGNED_OUT, account=visitor.name, address=visitor.address)
         return self.without_session(request, RedirectResponse("/sign-in", 303))
@@ -154,7 +162,7 @@ class Authentication:
             if len(body) > LONGEST_FORM:
                 raise HTTPException(413, "The form is too long.")
         fields = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
-        if not self.sessions.is_form_token(request.cookies.get(cookie, ""), fields.get(FORM_TOKEN, "")):
+        if not is_form_token(request.cookies.get(cookie, ""), fields.get(FORM_TOKEN, "")):
             raise HTTPException(403, _STALE)
         return fields
 
@@ -170,20 +178,15 @@ class Authentication:
 
     def _visitor(self, request: Request, *, used: bool = True) -> Visitor | None:
         token, address = request.cookies.get(COOKIE, ""), address_of(request)
-        signed_in = self.sessions.account(token, self.now(), used=used and is_asked_by_a_person(request))
         with reading(self._node.sessions)() as session:
             if not self.issuer and not accounts.exist(session):
                 if self._local and not is_forwarded(request):
                     return Visitor(address=address)
                 raise HTTPException(404)
-            present = signed_in
-            if signed_in is not None and not signed_in.issuer:
-                present = accounts.get(session, signed_in.name)
-        # After a change of an account, its owner must sign in again.
-        if present is None or present != signed_in:
+        account = self.sessions.account(token, self.now(), used=used and is_asked_by_a_person(request))
+        if account is None:
             return None
-        form_token = self.sessions.form_token(token)
-        return Visitor(present.name, present.role, form_token, present.rights, address, present.issuer)
+        return Visitor(account.name, account.role, form_token(token), account.rights, address, account.issuer)
 
     def _refuse(self, request: Request, visitor: Visitor, right: Right) -> None:
         """Audit the attempt and raise HTTPException."""

@@ -26,6 +26,8 @@ class Guard:
 
     def __init__(self, encryption: ssl.SSLContext | None, proxies: Sequence[str]) -> None:
         self.encryption = encryption
+        self.is_draining = False
+        """Whether another process accepts new connections, and the open ones get only the answers that they await."""
         self._proxies = [ipaddress.ip_network(one, strict=False) for one in proxies]
         self._open: OrderedDict[GuardedConnection, str] = OrderedDict()
 
@@ -75,6 +77,7 @@ class GuardedConnection(H11Protocol):
         """Serve a new connection, after the TLS handshake if TLS is configured."""
         self._socket = transport
         peer = transport.get_extra_info("peername")
+        self.connections.add(self)
         self._guard.admit(self, peer[0] if peer else "")
         self._wait(HEADER_S)
         if self._guard.encryption is None:
@@ -111,6 +114,9 @@ class GuardedConnection(H11Protocol):
         if self._limit is None and (self.cycle is None or self.cycle.response_complete):
             self._wait(HEADER_S)
         super().data_received(data)
+        if self._guard.is_draining and self.cycle is not None and self.cycle.keep_alive:
+            self.cycle.keep_alive = False
+            self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
         if self.cycle is None or self.cycle.response_complete:
             return
         if self.cycle.more_body:
@@ -118,6 +124,12 @@ class GuardedConnection(H11Protocol):
         else:
             self._stop_waiting()
             self._guard.active(self)
+
+    def shutdown(self) -> None:
+        """Close the connection after the answer in progress; when draining, a request on its way is answered, too."""
+        awaits_request = not self._is_open or self.cycle is None or self.cycle.response_complete
+        if not (self._guard.is_draining and awaits_request):
+            super().shutdown() if self._is_open else self.end()
 
     def eof_received(self) -> None:
         """Close the connection when the browser has closed its side."""
@@ -146,4 +158,5 @@ class GuardedConnection(H11Protocol):
 
     def _closed(self) -> None:
         self._stop_waiting()
+        self.connections.discard(self)
         self._guard.forget(self)

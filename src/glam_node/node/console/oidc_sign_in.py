@@ -78,7 +78,8 @@ class OidcSignIn:
 
     async def sign_out(self, request: Request) -> Response:
         """End the session of this browser; if the provider authenticated it, lead the browser to sign out there too."""
-        id_token = self._authentication.sessions.id_token(request.cookies.get(SESSION_COOKIE, ""))
+        token = request.cookies.get(SESSION_COOKIE, "")
+        id_token = await run_in_threadpool(self._authentication.sessions.id_token, token)
         response = await self._authentication.sign_out(request)
         return await run_in_threadpool(self._sign_out_at_provider, request, id_token) if id_token else response
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from glam_node.node.bootstrap import rule_trial
 from glam_node.node.console.rendering import Renderer
-from glam_node.node.console.sessions import FormTokens
+from glam_node.node.console.sessions import form_token, is_form_token
 from glam_node.node.workflow.assemble.rule_trial import RuleTrial, Tried, try_rules
 from glam_node.rules.reference import EXAMPLES
 
@@ -32,7 +32,6 @@ class RulesPage:
     """The form and its outcome; one set of files is read at a time."""
 
     def __init__(self) -> None:
-        self._tokens = FormTokens()
         self._reading = threading.Lock()
 
     def page(self, renderer: Renderer, request: Request) -> Response:
@@ -41,7 +40,7 @@ class RulesPage:
             return self._render(renderer, request, {})
         form = self._form(request)
         try:
-            if not self._tokens.is_form_token(request.cookies.get(COOKIE, ""), str(form.get("form_token", ""))):
+            if not is_form_token(request.cookies.get(COOKIE, ""), str(form.get("form_token", ""))):
                 raise HTTPException(403, _STALE)
             return self._render(renderer, request, self._tried(renderer, form))
         finally:
@@ -83,7 +82,7 @@ class RulesPage:
         response = renderer.render(
             request,
             "rules",
-            form_token=self._tokens.form_token(token),
+            form_token=form_token(token),
             rules=[_described(trial, place) for place in range(len(trial.site))],
             modes=trial.modes,
             examples=EXAMPLES,

@@ -1,25 +1,31 @@
-"""Sessions of people who are signed in, and limits on attempts to sign in; both are lost when the console exits."""
+"""Sessions of people who are signed in, and limits on attempts to sign in, which are lost when the console exits."""
 
 import hashlib
 import hmac
 import secrets
 import threading
 from collections import defaultdict, deque
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import quote, unquote
 
+import structlog
+from sqlalchemy.exc import OperationalError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from glam_node.node.console.proxies import is_encrypted
-from glam_node.node.domain.account import Account
+from glam_node.node.db import accounts, console_sessions
+from glam_node.node.db.engine import SessionFactory, reading
+from glam_node.node.domain.account import Account, SignedIn
+
+log = structlog.get_logger(__name__)
 
 LIFETIME = timedelta(hours=8)
 WINDOW = timedelta(minutes=5)
 ATTEMPTS_OF_ADDRESS, ATTEMPTS_OF_NAME = 10, 10
-
+_FORM = b"form of the glam-node console"
 
 RETURN_COOKIE = "glam_node_return"
 """The cookie with the path of the page that a browser asked for before it had to sign in."""
@@ -75,14 +81,6 @@ def page_to_return_to(request: Request) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _SignedIn:
-    account: Account
-    until: datetime
-    used_at: datetime
-    id_token: str
-
-
-@dataclass(frozen=True, slots=True)
 class Flash:
     """The outcome of an action, to be shown once on the next page."""
 
@@ -90,79 +88,94 @@ class Flash:
     good: bool = True
 
 
-class FormTokens:
-    """Tokens in forms against cross-site request forgery, derived from the cookie of the browser."""
+def form_token(token: str) -> str:
+    """Return the token in forms against cross-site request forgery, derived from the browser's cookie `token`.
 
-    def __init__(self) -> None:
-        self._secret = secrets.token_bytes(32)
-
-    def form_token(self, token: str) -> str:
-        """Return the form token for the browser's cookie `token`; no other site can know it."""
-        return hmac.new(self._secret, token.encode(), "sha256").hexdigest()
-
-    def is_form_token(self, token: str, given: str) -> bool:
-        """Return whether `given` is the form token for the browser's cookie `token`."""
-        return bool(token) and hmac.compare_digest(self.form_token(token).encode(), given.encode())
+    No other site can know it, since none can know the cookie; it does not reveal the cookie.
+    """
+    return hmac.new(_FORM, token.encode(), "sha256").hexdigest()
 
 
-class Sessions(FormTokens):
-    """Sessions by the random token in the browser's cookie; a session ends when it is not used for `idle`."""
+def is_form_token(token: str, given: str) -> bool:
+    """Return whether `given` is the form token for the browser's cookie `token`."""
+    return bool(token) and hmac.compare_digest(form_token(token).encode(), given.encode())
 
-    def __init__(self, idle: timedelta) -> None:
-        super().__init__()
+
+class Sessions:
+    """Sessions by the random token in the browser's cookie; a session ends when it is not used for `idle`.
+
+    They are in the database, which has only a digest of the token, so that they outlive the console's process.
+    """
+
+    def __init__(self, sessions: SessionFactory, idle: timedelta) -> None:
+        self._write = sessions.begin
+        self._read = reading(sessions)
         self._idle = idle
-        self._signed_in: dict[str, _SignedIn] = {}
-        self._flashes: dict[str, Flash] = {}
-        self._lock = threading.Lock()
 
     def begin(self, account: Account, now: datetime, id_token: str = "") -> str:
         """Start a session of eight hours and return its token; `id_token` is that of an OpenID provider."""
         token = secrets.token_urlsafe(32)
-        with self._lock:
-            self._signed_in = {key: one for key, one in self._signed_in.items() if self._is_alive(one, now)}
-            self._signed_in[_digest(token)] = _SignedIn(account, now + LIFETIME, now, id_token)
+        with self._write() as session:
+            console_sessions.remove_ended(session, now, now - self._idle)
+            signed_in = SignedIn(_sealed(account), now + LIFETIME, now, id_token)
+            console_sessions.add(session, _digest(token), signed_in)
         return token
 
     def account(self, token: str, now: datetime, *, used: bool) -> Account | None:
-        """Return the account as it was at signing in; None if the session does not exist or has ended.
+        """Return the account; None if the session does not exist or has ended, also by a change of the account.
 
         Args:
             token: The token in the browser's cookie.
             now: The current time.
             used: Whether the request counts as use and prolongs the session.
         """
-        with self._lock:
-            found = self._signed_in.get(_digest(token))
+        with self._read() as session:
+            found = console_sessions.get(session, _digest(token)) if token else None
             if found is None or not self._is_alive(found, now):
                 return None
-            if used:
-                self._signed_in[_digest(token)] = replace(found, used_at=now)
-            return found.account
+            present = accounts.get(session, found.account.name)
+        # After a change of a local account, its owner must sign in again.
+        if not found.account.issuer and (present is None or _sealed(present) != found.account):
+            return None
+        if used:
+            self._use(token, now)
+        return found.account
+
+    def _use(self, token: str, now: datetime) -> None:
+        try:
+            with self._write() as session:
+                console_sessions.use(session, _digest(token), now)
+        except OperationalError as error:  # pages stay readable while nothing can be written, as on a full disk
+            log.warning("use_not_recorded", failure=type(error).__name__)
 
     def id_token(self, token: str) -> str:
         """Return the ID token with which the person signed in; empty if no provider was used."""
-        found = self._signed_in.get(_digest(token))
+        with self._read() as session:
+            found = console_sessions.get(session, _digest(token))
         return found.id_token if found is not None else ""
 
-    def _is_alive(self, one: _SignedIn, now: datetime) -> bool:
+    def _is_alive(self, one: SignedIn, now: datetime) -> bool:
         return now < one.until and now < one.used_at + self._idle
 
     def end(self, token: str) -> None:
         """End the session."""
-        with self._lock:
-            self._signed_in.pop(_digest(token), None)
-            self._flashes.pop(_digest(token), None)
+        with self._write() as session:
+            console_sessions.remove(session, _digest(token))
 
     def leave_flash(self, token: str, flash: Flash) -> None:
         """Store a notice for the next page of the session."""
-        with self._lock:
-            self._flashes = {key: one for key, one in self._flashes.items() if key in self._signed_in}
-            self._flashes[_digest(token)] = flash
+        with self._write() as session:
+            console_sessions.leave_flash(session, _digest(token), asdict(flash))
 
     def take_flash(self, token: str) -> Flash | None:
         """Return and remove the stored notice."""
-        with self._lock:
-            return self._flashes.pop(_digest(token), None)
+        with self._read() as session:
+            flash = console_sessions.flash_of(session, _digest(token))
+        if flash is None:
+            return None
+        with self._write() as session:
+            console_sessions.leave_flash(session, _digest(token), None)
+        return Flash(**flash)
 
 
 class Attempts:
@@ -195,6 +208,11 @@ class Attempts:
                 moments.popleft()
             if not moments:
                 del self._at[key]
+
+
+def _sealed(account: Account) -> Account:
+    """Return the account with a digest in place of its password hash, for comparison."""
+    return replace(account, password_hash=_digest(account.password_hash))
 
 
 def _digest(token: str) -> str:

@@ -14,7 +14,15 @@ from starlette.templating import Jinja2Templates
 from glam_node.node.bootstrap import Node
 from glam_node.node.console.authentication import COOKIE, Authentication
 from glam_node.node.console.proxies import address_of, is_encrypted
-from glam_node.node.console.sessions import LIFETIME, RETURN_COOKIE, WINDOW, Attempts, page_to_return_to, set_cookie
+from glam_node.node.console.sessions import (
+    LIFETIME,
+    RETURN_COOKIE,
+    WINDOW,
+    Attempts,
+    form_token,
+    page_to_return_to,
+    set_cookie,
+)
 from glam_node.node.db import accounts
 from glam_node.node.db.engine import reading
 from glam_node.node.domain.account import Account
@@ -163,7 +171,7 @@ class SignIn:
         shown = {
             "trouble": trouble,
             "notice": self._notice(request),
-            "form_token": self.authentication.sessions.form_token(token),
+            "form_token": form_token(token),
             "issuer": self.authentication.issuer,
             "local_accounts": self.authentication.has_accounts(),
         }

@@ -44,6 +44,20 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Session of a person who is signed in to the console."""
+
+    account: Account
+    """Account as it was at signing in, with a digest in place of the password hash."""
+    until: datetime
+    """Time at which the session ends in any case."""
+    used_at: datetime
+    """Time of the last click."""
+    id_token: str = ""
+    """ID token of the OpenID provider; empty for a local account."""
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """Person who gives an order, for the audit trail."""
 

@@ -12,19 +12,20 @@ from pathlib import Path
 
 import structlog
 
-from glam_node.node.bootstrap.base_node import open_base_node, prepare_root
+from glam_node.node.bootstrap.base_node import BaseNode, database_trouble, open_base_node, prepare_root
+from glam_node.node.db import console_sessions
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.run.live_settings import LiveSettings, reload_when
+from glam_node.node.run.console_sockets import listening_sockets
+from glam_node.node.run.live_settings import LiveSettings
 from glam_node.node.run.process import until_it_works
 from glam_node.node.run.process_lifecycle import keep_private, stop_on_signals
 from glam_node.node.run.supervisor import (
-    GRACE_S,
     POLL_INTERVAL_S,
-    WORKER_GRACE_S,
     Child,
     Program,
     attend,
     module,
+    role_program,
     stop_together,
 )
 from glam_node.node.worker.embedded_broker import EmbeddedBroker, embedded_broker
@@ -66,7 +67,7 @@ def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str],
     stop = stop_on_signals(reload)
     prepare_root(settings.storage.root)
     with only_one(settings.storage.root):
-        if until_it_works(lambda: open_base_node(settings), stop) is None:
+        if until_it_works(lambda: open_to_serve(settings), stop) is None:
             return
         children: Children = {}
         live = LiveSettings(settings, settings_path, settings.storage.root, "serve")
@@ -76,6 +77,14 @@ def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str],
         finally:
             _stop(children)
             live.end()
+
+
+def open_to_serve(settings: Settings) -> BaseNode:
+    """Open the node, and end the sessions of everybody who was signed in to its console before."""
+    node = open_base_node(settings)
+    with database_trouble(settings), node.sessions.begin() as session:
+        console_sessions.remove_all(session)
+    return node
 
 
 @contextmanager
@@ -101,21 +110,21 @@ def only_one(root: Path) -> Iterator[None]:
 
 
 def _start(children: Children, settings: Settings, environment: dict[str, str]) -> None:
-    names = ["receiver", "dispatcher", "sender"]
+    names, own = ["receiver", "dispatcher", "sender"], {}
     if not settings.broker_url:
         broker = embedded_broker(settings.storage.root)
         children["broker"] = Child(
             Program("broker", module("process_lifecycle", *broker.command()), environment, reports_ready=False)
         )
         _wait_for_broker(broker)
-        environment = {**environment, BROKER_URL: broker.url}
+        own[BROKER_URL] = broker.url
         names.append("worker")
     if settings.console.port:
-        children["console"] = Child(Program("console", (sys.executable, "-m", CONSOLE), environment))
+        sockets = listening_sockets(settings.console)
+        program = Program("console", (sys.executable, "-m", CONSOLE), environment, drains=True, sockets=sockets)
+        children["console"] = Child(program, own)
     for name in names:
-        children[name] = Child(
-            Program(name, module(name), environment, WORKER_GRACE_S if name == "worker" else GRACE_S)
-        )
+        children[name] = Child(role_program(name, environment), own)
 
 
 def _wait_for_broker(broker: EmbeddedBroker) -> None:
@@ -133,11 +142,11 @@ def _attend(children: Children, live: LiveSettings, signals: Signals, ready: Cal
     node, receiver = live.settings.node, children["receiver"]
     listening = complete = False
     while not signals.stop.wait(POLL_INTERVAL_S):
-        reload_when(signals.reload, live, children.values())
+        live.attend(signals.reload, children.values())
         attend(children.values())
         if receiver.word is not None and not listening:
             listening = True
-            receiver.environment[PORT] = receiver.word
+            receiver.own_environment[PORT] = receiver.word
             log.info("listening", host=node.host, port=receiver.word, ae_title=node.ae_title)
         if not complete and all(child.word is not None for child in children.values()):
             complete = True

@@ -35,7 +35,7 @@ from glam_node.node.workflow.record.audit_trail import EVENTS_AT_ONCE, forward_a
 from glam_node.node.workflow.record.events import record_settings
 from glam_node.node.workflow.record.traces import Export, export_traces
 from glam_node.settings.digest import section_digests
-from glam_node.settings.schema import TelemetrySettings
+from glam_node.settings.schema import Settings
 
 INTERVAL_S = 0.5
 EXPORT_INTERVAL_S = 2.0
@@ -50,17 +50,16 @@ def run(running: Running) -> None:
     Raises:
         PermanentError: Traces are configured and their packages are not installed.
     """
-    traces = TraceExporter(running)
+    export = _trace_export(running.settings)
     queue = CeleryQueue(create_app(broker_url(running.settings)))
     _record_settings(running)
-    running.on_reload(lambda: _record_settings(running))
     running.ready()
     threads = [
         threading.Thread(target=_retire, args=(running,), name="retirement"),
         threading.Thread(target=_keep_audit_trail, args=(running,), name="audit trail"),
         threading.Thread(target=_confirm, args=(running,), name="confirmation"),
         threading.Thread(target=_watch, args=(running,), name="alerts"),
-        threading.Thread(target=traces.run, name="traces"),
+        threading.Thread(target=_export, args=(running, export), name="traces"),
     ]
     for thread in threads:
         thread.start()
@@ -148,39 +147,25 @@ def check_alerts(node: Node, now: datetime) -> None:
             continue
 
 
-class TraceExporter:
-    """The export of traces to the collector that the settings in force name."""
+def _trace_export(settings: Settings) -> Export | None:
+    chosen = settings.telemetry
+    return span_exporter(chosen.otlp_endpoint, settings.node.ae_title, chosen.timeout) if chosen.otlp_endpoint else None
 
-    def __init__(self, running: Running) -> None:
-        """Raise PermanentError if a collector is configured and the packages for it are not installed."""
-        self._running = running
-        self._settings = TelemetrySettings()
-        self._export: Export | None = None
-        self._follow_settings()
 
-    def run(self) -> None:
-        """Export traces until asked to stop; if the collector cannot be reached, try again later."""
-        repeat(self.export, every_s=EXPORT_INTERVAL_S, stop=self._running.stop)
+def _export(running: Running, export: Export | None) -> None:
+    if export is not None:
+        repeat(lambda: write_traces(running.node, export), every_s=EXPORT_INTERVAL_S, stop=running.stop)
 
-    def export(self) -> None:
-        """Export all traces that were not exported yet.
 
-        Raises:
-            TransientError: The collector or the database does not answer.
-        """
-        self._follow_settings()
-        node = self._running.node
-        if self._export is not None:
-            with database_trouble(node.settings):
-                while export_traces(node.sessions, self._export, datetime.now(UTC)):
-                    continue
+def write_traces(node: Node, export: Export) -> None:
+    """Export all traces that were not exported yet.
 
-    def _follow_settings(self) -> None:
-        settings = self._running.settings
-        if settings.telemetry != self._settings:
-            endpoint, timeout = settings.telemetry.otlp_endpoint, settings.telemetry.timeout
-            self._export = span_exporter(endpoint, settings.node.ae_title, timeout) if endpoint else None
-            self._settings = settings.telemetry
+    Raises:
+        TransientError: The collector or the database does not answer.
+    """
+    with database_trouble(node.settings):
+        while export_traces(node.sessions, export, datetime.now(UTC)):
+            continue
 
 
 def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:

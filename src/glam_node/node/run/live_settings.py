@@ -22,17 +22,21 @@ from glam_node.settings.keys import ENVIRONMENT_PREFIX
 from glam_node.settings.load import SettingsError, load_settings, validated
 from glam_node.settings.problems import Problem
 from glam_node.settings.reference import masked, secrets_in
-from glam_node.settings.reload import Change, changes, reloaded
+from glam_node.settings.reload import Change, changes, concerned, reloaded
 from glam_node.settings.schema import Settings
 
 log = structlog.get_logger(__name__)
 
+FORMER = "former.json"
+"""The file with the settings before the reload in progress, so that they are there again even if the disk is full."""
 IN_FORCE = "in-force.json"
 """The file with the settings in force, without passwords. Processes start with this file, not with the edited one."""
 LAST_RELOAD = "reload.json"
 """The file with the outcome of the last reload."""
-ANSWER_S = 20.0
-"""Seconds that processes have to answer whether they accept new settings."""
+ANSWER_S = 30.0
+"""Seconds that each process has to exit, and to start with new settings."""
+WORK_S = 10.0
+"""Seconds to wait for a worker, which ends its job before it starts with new settings, and then loads its model."""
 
 
 class LiveSettings:
@@ -44,10 +48,10 @@ class LiveSettings:
         self._path = path
         self._directory = directory
         self._reloads = 0
-        self._unanswered: tuple[tuple[Change, ...], float] | None = None
+        self._reload: Iterator[None] = iter(())
         (directory / LAST_RELOAD).unlink(missing_ok=True)
         try:
-            self._write()
+            self._write(IN_FORCE, settings)
         except OSError as error:  # start even if the disk is full: only a running node frees space
             log.warning("settings_not_kept", failure=f"{error.filename}: {error.strerror}")
 
@@ -57,47 +61,69 @@ class LiveSettings:
             return child_environment(self._path)
         return {**os.environ, **_passwords(self.settings), SETTINGS_VARIABLE: str(self._in_force)}
 
-    def reload(self) -> bool:
-        """Read the settings file again and apply the changes that need no restart.
+    def attend(self, asked: threading.Event, children: Iterable[Child]) -> None:
+        """Begin a reload if `asked` is set and none is in progress, and continue the one in progress; never wait.
 
-        The outcome is logged. A refused file is recorded in `LAST_RELOAD` and the audit trail at once, an accepted one
-        in `LAST_RELOAD` when the processes have answered (`record_answers`).
-
-        Returns:
-            Whether the file was accepted; if not, the settings in force stay as they were.
+        The outcome is logged and recorded in `LAST_RELOAD`, and a refusal also in the audit trail.
         """
+        in_progress = next(self._reload, self) is None
+        if asked.is_set() and not in_progress:
+            asked.clear()
+            self._reload = self._reloaded({child.name: child for child in children})
+
+    def _reloaded(self, children: Mapping[str, Child]) -> Iterator[None]:
+        """Read the settings file again, and restart the processes that its changes concern, one after the other.
+
+        The keys that need a restart by a person keep their value. If a process refuses the settings, all of them keep
+        the present settings.
+        """
+        before = self.settings
         try:
             new = load_settings(self._path, os.environ)
-            merged = reloaded(self.settings, new)
-            found = changes(self.settings, new)
-            self.settings = merged
-            self._write()
+            merged = reloaded(before, new)
+            self._write(FORMER, before)
+            self._write(IN_FORCE, merged)
         except SettingsError as error:
-            return self._refused(error.problems)
+            self._refuse(error.problems)
+            return
         except OSError as error:
-            return self._refused((Problem("", f"{error.filename}: {error.strerror}"),))
+            self._refuse((Problem("", f"{error.filename}: {error.strerror}"),))
+            return
+        self._adopt(merged, children)
+        found = changes(before, new)
         for change in found:
             log.info("setting_changed", key=change.key, in_force=not change.restart, restart=change.restart)
-        log.info("settings_reloaded", changed=len(found), waiting=sum(bool(change.restart) for change in found))
-        self._unanswered = found, time.monotonic() + ANSWER_S
-        return True
+        said: dict[str, str] = {}
+        for child in (children[name] for name in concerned(found) if name in children):
+            child.take_settings(self.environment())
+            yield from _until_answered(child)
+            said[child.name] = _answer(child)
+            if said[child.name]:
+                log.error("settings_refused_by_process", process_name=child.name, reason=said[child.name])
+                self._take_back(before, children, said)
+                return
+        log.info("settings_in_force", changed=[change.key for change in found if not change.restart])
+        self._record([], found, said)
 
-    def record_answers(self, children: Iterable[Child]) -> None:
-        """Record the answers to a reload in `LAST_RELOAD`, once all processes have answered or `ANSWER_S` passed."""
-        if self._unanswered is None:
-            return
-        changes, deadline = self._unanswered
-        refused = {child.name: child.refused for child in children if child.has_settings}
-        if None in refused.values() and time.monotonic() < deadline:
-            return
-        self._unanswered = None
-        said = {name: f"no answer within {ANSWER_S:.0f} s" if one is None else one for name, one in refused.items()}
-        for name, reason in said.items():
-            if reason:
-                log.error("settings_refused_by_process", process_name=name, reason=reason)
-        self._record([], changes, said)
+    def _adopt(self, settings: Settings, children: Mapping[str, Child]) -> None:
+        self.settings = settings
+        logs.configure(settings.log.level, settings.log.format, secrets_in(settings))
+        for child in children.values():
+            child.environment = self.environment()
 
-    def _refused(self, problems: tuple[Problem, ...]) -> bool:
+    def _take_back(self, before: Settings, children: Mapping[str, Child], said: Mapping[str, str]) -> None:
+        """Have the processes that took the settings use those of `before` again."""
+        try:
+            (self._directory / FORMER).replace(self._in_force)
+        except OSError as error:
+            log.error("settings_not_kept", failure=f"{error.filename}: {error.strerror}")
+        self._adopt(before, children)
+        for name in said:
+            children[name].take_settings(self.environment())
+        self._record([], (), {name: reason for name, reason in said.items() if reason})
+        self._record_refusal("; ".join(f"{name}: {reason}" for name, reason in said.items() if reason))
+
+    def _refuse(self, problems: tuple[Problem, ...]) -> None:
         for problem in problems:
             log.error(
                 "settings_not_reloaded",
@@ -105,21 +131,23 @@ class LiveSettings:
                 remedy="Correct the file; until then, the old settings stay.",
             )
         self._record([{"key": one.key, "message": one.message} for one in problems], ())
+        self._record_refusal("; ".join(map(str, problems)))
+
+    def _record_refusal(self, reason: str) -> None:
         # The supervisor must not wait for the database.
-        reason = "; ".join(map(str, problems))
         threading.Thread(target=_record_refusal, args=(self.settings, self._process, reason), daemon=True).start()
-        return False
 
     def end(self) -> None:
-        """Remove the file with the settings in force."""
-        self._in_force.unlink(missing_ok=True)
+        """Remove the files with settings."""
+        for name in (IN_FORCE, FORMER):
+            (self._directory / name).unlink(missing_ok=True)
 
     @property
     def _in_force(self) -> Path:
         return self._directory.resolve() / IN_FORCE
 
-    def _write(self) -> None:
-        write_durably(self._in_force, json.dumps(masked(self.settings)).encode())
+    def _write(self, name: str, settings: Settings) -> None:
+        write_durably(self._directory / name, json.dumps(masked(settings)).encode())
 
     def _record(
         self, problems: list[dict[str, str]], found: tuple[Change, ...], processes: Mapping[str, str] | None = None
@@ -133,7 +161,10 @@ class LiveSettings:
             "changes": [change_as_json(change) for change in found],
             "processes": dict(processes or {}),
         }
-        write_durably(self._directory / LAST_RELOAD, json.dumps(outcome).encode())
+        try:
+            write_durably(self._directory / LAST_RELOAD, json.dumps(outcome).encode())
+        except OSError as error:
+            log.error("outcome_not_recorded", failure=f"{error.filename}: {error.strerror}")
 
 
 def _record_refusal(settings: Settings, process: str, reason: str) -> None:
@@ -148,16 +179,17 @@ def _record_refusal(settings: Settings, process: str, reason: str) -> None:
         log.warning("refusal_not_recorded", failure=str(error))
 
 
-def reload_when(asked: threading.Event, live: LiveSettings, children: Iterable[Child]) -> None:
-    """Reload the settings if `asked` is set, signal the processes if the file was accepted, and record answers."""
-    processes = list(children)
-    if asked.is_set():
-        asked.clear()
-        if live.reload():
-            logs.configure(live.settings.log.level, live.settings.log.format, secrets_in(live.settings))
-            for child in processes:
-                child.ask_to_reload()
-    live.record_answers(processes)
+def _until_answered(child: Child) -> Iterator[None]:
+    asked_at = time.monotonic()
+    while child.refused is None and time.monotonic() < asked_at + (WORK_S if child.ends_its_work else ANSWER_S):
+        yield
+
+
+def _answer(child: Child) -> str:
+    """Return why the child does not use the settings; empty if it does, or will after its work in progress."""
+    if child.refused is None:
+        return "" if child.ends_its_work else f"no answer within {ANSWER_S:.0f} s"
+    return child.refused
 
 
 def change_as_json(change: Change) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The common parts of the node's processes: settings and their reload, signals, readiness, and retries on failure."""
+"""The common parts of the node's processes: settings, signals, readiness, and retries on failure."""
 
 import gc
 import os
@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import structlog
 from structlog.typing import EventDict
@@ -35,12 +35,11 @@ from glam_node.node.run.process_lifecycle import (
     keep_private,
     stop_on_signals,
 )
-from glam_node.node.workflow.record.events import record_refused_reload, record_start, record_stop
+from glam_node.node.workflow.record.events import record_start, record_stop
 from glam_node.node.workflow.record.failure import describe
 from glam_node.settings.environment import SETTINGS_VARIABLE
 from glam_node.settings.load import SettingsError, load_settings
 from glam_node.settings.reference import secrets_in
-from glam_node.settings.reload import changes, reloaded
 from glam_node.settings.schema import Settings
 
 log = structlog.get_logger(__name__)
@@ -61,71 +60,20 @@ class Process(Generic[N]):
 
     role: str
     node: N
-    """The node with the settings in force. A reload replaces it, so a unit of work must read it only once."""
     stop: threading.Event
     """The event that SIGTERM and SIGINT set."""
-    _followers: list[Callable[[], object]] = field(default_factory=list)
-    parent: ParentPipe = field(default_factory=ParentPipe)
+    drain: threading.Event
+    """The event that SIGHUP sets: the work in progress is to be finished, and a successor does the rest."""
+    parent: ParentPipe
 
     @property
     def settings(self) -> Settings:
         """The settings in force."""
         return self.node.settings
 
-    @property
-    def live_node(self) -> N:
-        """A proxy whose attributes are those of the current `node`, also after a reload."""
-        return cast(N, _LiveNode(self))
-
-    def on_reload(self, follow: Callable[[], object]) -> None:
-        """Call `follow` after every reload, in the thread that reloads."""
-        self._followers.append(follow)
-
-    def reload(self, rebuild: Callable[[N, Settings], N]) -> str:
-        """Load the settings that the environment names, and apply the changes that need no restart.
-
-        Args:
-            rebuild: A function that returns the same node with other settings.
-
-        Returns:
-            The reason if the settings are refused, in which case nothing changes; otherwise empty.
-        """
-        try:
-            new = reloaded(self.settings, load_settings(None, os.environ))
-            changed = [change.key for change in changes(self.settings, new)]
-            self.node = rebuild(self.node, new)
-        except (SettingsError, NodeError) as error:
-            log.error("settings_not_reloaded", problem=str(error))
-            self._record_refusal(str(error))
-            return str(error)
-        set_up_logs(self.role, new)
-        for follow in self._followers:
-            follow()
-        log.info("settings_in_force", changed=changed)
-        return ""
-
-    def _record_refusal(self, reason: str) -> None:
-        try:
-            with database_trouble(self.settings):
-                record_refused_reload(self.node.sessions, self.role, reason, datetime.now(UTC))
-        except NodeError as error:
-            log.warning("refusal_not_recorded", failure=str(error))
-
     def ready(self, word: str = "") -> None:
         """Report to the parent, once, that this process is ready, with `word` as the message."""
         self.parent.ready(word)
-
-    def answer(self, refused: str) -> None:
-        """Report to the parent why new settings are refused, or, with an empty text, that they are in force."""
-        self.parent.answer(refused)
-
-
-class _LiveNode:
-    def __init__(self, running: Process[Any]) -> None:
-        self._running = running
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._running.node, name)
 
 
 Running: TypeAlias = "Process[Node]"
@@ -139,32 +87,22 @@ def main(role: str, work: Callable[[Running], None]) -> None:
         role: The name of the process, for logs and the audit trail.
         work: A function that works until `stop` is set. If it raises a NodeError, the process exits with an error code.
     """
-    from glam_node.node.bootstrap import build_node, rebuild_node
+    from glam_node.node.bootstrap import build_node
 
     gc.freeze()  # the modules stay: no collection needs to examine them
     gc.enable()
-    run_with(build_node, rebuild_node, role, work)
-
-
-def run_with(
-    build: Callable[[Settings], N],
-    rebuild: Callable[[N, Settings], N],
-    role: str,
-    work: Callable[[Process[N]], None],
-) -> None:
-    """Run `work` in this process like `main`, with a node from `build`, which `rebuild` replaces on a reload."""
     die_with_parent()
     keep_private()
     logs.guard_tracebacks()
-    reload = threading.Event()
-    stop = stop_on_signals(reload)
+    drain = threading.Event()
+    stop = stop_on_signals(drain)
     settings = settings_or_exit()
     set_up_logs(role, settings)
-    with exit_on_failure():
-        node = until_it_works(lambda: build(settings), stop)
+    parent = ParentPipe()
+    with exit_on_failure(parent):
+        node = until_it_works(lambda: build_node(settings), stop)
         if node is not None:
-            running = Process(role, node, stop)
-            threading.Thread(target=_reload_when, args=(running, rebuild, reload), name="reload", daemon=True).start()
+            running = Process(role, node, stop, drain, parent)
             audit_start(running)
             try:
                 work(running)
@@ -182,25 +120,14 @@ def settings_or_exit() -> Settings:
 
 
 @contextmanager
-def exit_on_failure() -> Iterator[None]:
-    """Exit after an error of the node, with an exit code that says whether a restart may help."""
+def exit_on_failure(parent: ParentPipe) -> Iterator[None]:
+    """Exit after an error of the node, with an exit code that says whether a restart may help, and tell the parent."""
     try:
         yield
     except NodeError as error:
         log.error("process_failed", failure=str(error))
+        parent.answer(str(error))
         sys.exit(EXIT_PERMANENT if isinstance(error, PermanentError) else 1)
-
-
-def _reload_when(running: Process[N], rebuild: Callable[[N, Settings], N], asked: threading.Event) -> None:
-    while True:
-        asked.wait()
-        asked.clear()
-        try:
-            refused = running.reload(rebuild)
-        except Exception as error:
-            log.exception("settings_not_reloaded", problem="a bug in glam-node")
-            refused = f"a bug in glam-node: {describe(error)}"
-        running.answer(refused)
 
 
 def audit_start(running: Process[N]) -> None:

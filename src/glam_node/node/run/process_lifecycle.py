@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -14,7 +15,9 @@ import time
 PARENT = "GLAM_NODE_PARENT"
 """The environment variable with the process ID of the parent; when the parent ends, the child ends, too."""
 READY_FD = "GLAM_NODE_READY_FD"
-"""The environment variable with the file descriptor to which a child writes a line when it is ready."""
+"""The environment variable with the file descriptor to which a child writes lines about itself, as JSON."""
+SOCKETS = "GLAM_NODE_SOCKETS"
+"""The environment variable with the file descriptors of the listening sockets that a child inherits."""
 EXIT_PERMANENT = 78
 """The exit code of a process that cannot start until a person acts (EX_CONFIG of sysexits.h)."""
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
@@ -102,33 +105,35 @@ class NotedSignals(threading.Event):
 
 
 class ParentPipe:
-    """The pipe to the parent: a line when this process is ready, and one for each request to reload."""
+    """The pipe to the parent: a line when this process is ready, and one when it accepts or refuses its settings."""
 
     def __init__(self) -> None:
         fd = os.environ.pop(READY_FD, None)
         self._fd = None if fd is None else int(fd)
-        self._is_ready = False
         if self._fd is not None:
             os.set_inheritable(self._fd, False)
 
     def ready(self, word: str = "") -> None:
         """Report that this process is ready, with `word` as the message."""
-        self._is_ready = True
-        self._write(word)
+        self._write(ready=word)
 
     def answer(self, refused: str) -> None:
-        """Report why new settings are refused, or, with an empty text, that they are in force."""
-        if self._is_ready:
-            self._write(json.dumps(refused[:LONGEST_REFUSAL]))
+        """Report why the settings are refused, or, with an empty text, that they are in force."""
+        self._write(refused=refused[:LONGEST_REFUSAL])
 
     def close(self) -> None:
         """Close the pipe in a process that was forked."""
         if self._fd is not None:
             os.close(self._fd)
 
-    def _write(self, line: str) -> None:
+    def _write(self, **said: str) -> None:
         if self._fd is not None:
-            os.write(self._fd, f"{line}\n".encode())
+            os.write(self._fd, f"{json.dumps(said)}\n".encode())
+
+
+def inherited_sockets() -> list[socket.socket]:
+    """Return the listening sockets that the parent has opened for this process."""
+    return [socket.socket(fileno=int(fd)) for fd in os.environ.pop(SOCKETS, "").split()]
 
 
 def adopts_orphans() -> bool:

@@ -13,17 +13,16 @@ if __name__ == "__main__":
 import gc
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
 
-from glam_node.node.bootstrap.commitment import commitment_rules
 from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node, receiving_node
 from glam_node.node.db.writer import Writer
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.observe import logs
-from glam_node.node.run.forked import unblock_signals
+from glam_node.node.run.forked import ForkedProcess, unblock_signals
 from glam_node.node.run.process import (
     Process,
     audit_start,
@@ -34,13 +33,14 @@ from glam_node.node.run.process import (
     until_it_works,
 )
 from glam_node.node.run.process_lifecycle import (
+    READY_FD,
     NotedSignals,
     ParentPipe,
     die_with_parent,
     keep_private,
     stop_on_signals,
 )
-from glam_node.node.run.supervisor import POLL_INTERVAL_S, ForkedChild, stop_together
+from glam_node.node.run.supervisor import POLL_INTERVAL_S, Child, Program, stop_together
 from glam_node.node.scp.association_context import receiver_context
 from glam_node.node.scp.listener import Listener, open_listeners
 from glam_node.node.scp.receiver_counts import Place, ReceiverCounts
@@ -49,13 +49,39 @@ from glam_node.node.workflow.deliver.commitment_desk import CommitmentDesk
 from glam_node.node.workflow.receive.refusals import Refusals
 from glam_node.settings.load import SettingsError, load_settings
 from glam_node.settings.reference import section_to_append
-from glam_node.settings.reload import changes, reloaded
-from glam_node.settings.schema import NodeSettings, Settings
+from glam_node.settings.reload import reloaded
+from glam_node.settings.schema import NodeSettings
 
 log = structlog.get_logger(__name__)
 
 ROLE = "receiver"
 MOST_PROCESSES = 4
+
+
+class ForkedChild(Child):
+    """A child process that was forked, and is forked again whenever it exits.
+
+    Args:
+        name: The name of the process.
+        run: The function that it runs; see `ForkedProcess`.
+        on_exit: Called in the parent when the process has exited.
+    """
+
+    def __init__(self, name: str, run: Callable[[], object], on_exit: Callable[[], object]) -> None:
+        self._run, self._on_exit = run, on_exit
+        super().__init__(Program(name, (), {}))
+
+    def _launch(self, ready_fd: int) -> ForkedProcess:
+        def run() -> None:
+            self.close_pipe()
+            os.environ[READY_FD] = str(ready_fd)
+            self._run()
+
+        return ForkedProcess(run)
+
+    def _handle_exit(self) -> None:
+        self._on_exit()
+        super()._handle_exit()
 
 
 class Receivers:
@@ -84,7 +110,7 @@ class Receivers:
             self._start()
             while not signals.wait(POLL_INTERVAL_S):
                 self._attend()
-                if not self._starting and signals.take_reload():
+                if self._serving and signals.take_reload():
                     self._reload()
         finally:
             stop_together(self._children())
@@ -126,6 +152,10 @@ class Receivers:
                 raise
             self._abandon()
             self._refuse(str(error))
+        exited = [child for child in self._starting.values() if child.has_exited]
+        if self._serving and exited:
+            self._abandon()
+            self._refuse("A new receiver process exited before it was ready. Its log says why.")
         if self._starting and all(child.word is not None for child in self._starting.values()):
             self._switch()
 
@@ -147,32 +177,23 @@ class Receivers:
         self._starting = {}
 
     def _reload(self) -> None:
-        """Start successors with the settings that the environment names, if the changes concern receivers."""
+        """Start successors with the settings that the environment names, in place of any that are not ready yet."""
+        self._abandon()
         try:
             settings = reloaded(self._node.settings, load_settings(None, os.environ))
             self._next_node = receiving_node(self._node, settings)
-            if _of_receivers(settings) != _of_receivers(self._node.settings):
-                self._start()
-            else:
-                self._adopt()
+            self._start()
         except (SettingsError, NodeError) as error:
             self._refuse(str(error))
 
     def _adopt(self) -> None:
-        changed = [change.key for change in changes(self._node.settings, self._next_node.settings)]
         self._node = self._next_node
         set_up_logs(ROLE, self._node.settings)
-        log.info("settings_in_force", changed=changed)
         self._parent.answer("")
 
     def _refuse(self, reason: str) -> None:
         log.error("settings_not_reloaded", problem=reason)
         self._parent.answer(reason)
-
-
-def _of_receivers(settings: Settings) -> tuple[object, ...]:
-    """Return the settings that a receiver process uses."""
-    return settings.node, settings.peers, settings.storage, settings.log, commitment_rules(settings)
 
 
 def processes(settings: NodeSettings) -> int:
@@ -223,16 +244,17 @@ def main() -> None:
     if not settings.peers:
         remedy = section_to_append("peers.pacs", ae_title="PACS", hosts=["10.0.0.5"])
         log.warning("nobody_may_send", remedy=remedy)
-    with exit_on_failure():
+    parent = ParentPipe()
+    with exit_on_failure(parent):
         node = until_it_works(lambda: build_receiving_node(settings), signals)
         if node is None:
             return
-        running = Process(ROLE, node, signals)
+        running = Process(ROLE, node, signals, threading.Event(), parent)
         audit_start(running)
         try:
             # A connection must not be used by two processes; each process makes its own.
             node.sessions.kw["bind"].dispose()
-            Receivers(node, running.parent).run(signals)
+            Receivers(node, parent).run(signals)
         finally:
             audit_stop(running)
 

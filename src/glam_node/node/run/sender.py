@@ -23,51 +23,19 @@ from glam_node.node.workflow.deliver.send_results import deliver_due, withhold
 
 INTERVAL_S = 0.5
 
-Tasks = Mapping[str, Callable[[], object]]
-
 
 def run(running: Running) -> None:
     """Send until asked to stop; each destination has its own thread, so that a slow archive delays no other."""
-    threads = TaskThreads()
-    threads.run_tasks(tasks(running))
-    running.on_reload(lambda: threads.run_tasks(tasks(running)))
+    threads = [
+        threading.Thread(target=partial(repeat, task, every_s=INTERVAL_S, stop=running.stop), name=name)
+        for name, task in _tasks(running)
+    ]
+    for thread in threads:
+        thread.start()
     running.ready()
     running.stop.wait()
-    threads.stop()
-
-
-class TaskThreads:
-    """The threads of the sender; each thread repeats one task."""
-
-    def __init__(self) -> None:
-        self._stops: dict[str, threading.Event] = {}
-        self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
-        self._stopped = False
-
-    def run_tasks(self, tasks: Tasks) -> None:
-        """Start threads for new tasks, and stop the threads of tasks that `tasks` lacks, after their current run."""
-        with self._lock:
-            for name in self._stops.keys() - tasks.keys():
-                self._stops.pop(name).set()
-            for name in tasks.keys() - self._stops.keys() if not self._stopped else ():
-                self._stops[name] = stop = threading.Event()
-                thread = threading.Thread(target=partial(repeat, tasks[name], every_s=INTERVAL_S, stop=stop), name=name)
-                self._threads = [*(one for one in self._threads if one.is_alive()), thread]
-                thread.start()
-
-    def stop(self) -> None:
-        """Stop all tasks, and wait for their threads."""
-        with self._lock:
-            self._stopped = True
-        self.run_tasks({})
-        for thread in self._threads:
-            thread.join()
-
-
-def tasks(running: Running) -> Tasks:
-    """Return the tasks for the current destinations by name; each task reads the settings in force at every run."""
-    return dict(_tasks(running))
+    for thread in threads:
+        thread.join()
 
 
 def _tasks(running: Running) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -81,10 +49,9 @@ def _tasks(running: Running) -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def _deliver(running: Running, name: str) -> None:
-    """Send batches until nothing is due; each batch uses the settings in force at its start."""
-    while not running.stop.is_set() and name in (node := running.node).destinations:
-        if not tick(node, {name: node.destinations[name]}):
-            return
+    """Send batches until nothing is due."""
+    while not running.stop.is_set() and tick(running.node, {name: running.node.destinations[name]}):
+        continue
 
 
 def tick(node: Node, destinations: Mapping[str, Destination]) -> int:
@@ -107,20 +74,23 @@ def tick(node: Node, destinations: Mapping[str, Destination]) -> int:
 
 def _commit(running: Running, name: str) -> None:
     """Request storage commitment from the archive for all results that it stored."""
-    while not running.stop.is_set() and name in (node := running.node).commitment_rules.archives:
-        ask = partial(request_commitment, node.archives[name])
-        with database_trouble(node.settings):
-            if not commit_results(node.sessions, name, ask, node.commitment_rules, datetime.now(UTC)):
-                return
+    node = running.node
+    ask = partial(request_commitment, node.archives[name])
+    with database_trouble(node.settings):
+        while not running.stop.is_set() and commit_results(
+            node.sessions, name, ask, node.commitment_rules, datetime.now(UTC)
+        ):
+            continue
 
 
 def _answer(running: Running) -> None:
     """Answer all requests for storage commitment that are due."""
-    while not running.stop.is_set() and (node := running.node).commitment_peers:
-        policy, peers = node.delivery_policy, node.commitment_peers
-        with database_trouble(node.settings):
-            if not answer_commitments(node.sessions, node.store, peers, policy, lambda: datetime.now(UTC)):
-                return
+    node = running.node
+    with database_trouble(node.settings):
+        while not running.stop.is_set() and answer_commitments(
+            node.sessions, node.store, node.commitment_peers, node.delivery_policy, lambda: datetime.now(UTC)
+        ):
+            continue
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from glam_node.node.run.live_settings import LiveSettings, reload_when
+from glam_node.node.run.live_settings import LiveSettings
 from glam_node.node.run.process_lifecycle import keep_private, stop_on_signals
-from glam_node.node.run.supervisor import GRACE_S, POLL_INTERVAL_S, Child, Program, attend, module, stop_together
+from glam_node.node.run.supervisor import POLL_INTERVAL_S, Child, attend, role_program, stop_together
 from glam_node.settings.schema import Settings
 
 
@@ -16,7 +16,6 @@ def keep_running(
     settings: Settings,
     settings_path: Path | None,
     *,
-    grace_s: float = GRACE_S,
     ready: Callable[[str], None] = lambda _word: None,
 ) -> None:
     """Supervise a child process from the main thread, and restart it when it exits, until SIGTERM or SIGINT.
@@ -25,7 +24,6 @@ def keep_running(
         role: The name of the process's module in this package.
         settings: The settings of the process.
         settings_path: The file to read again on SIGHUP.
-        grace_s: Seconds from SIGTERM to SIGKILL.
         ready: Called with the message of the process whenever it has started and is ready.
 
     Raises:
@@ -36,11 +34,11 @@ def keep_running(
     stop = stop_on_signals(reload)
     with tempfile.TemporaryDirectory(prefix="glam-node-") as directory:
         live = LiveSettings(settings, settings_path, Path(directory), role)
-        child = Child(Program(role, module(role), live.environment(), grace_s))
+        child = Child(role_program(role, live.environment()))
         said: int | None = None
         try:
             while not stop.wait(POLL_INTERVAL_S):
-                reload_when(reload, live, [child])
+                live.attend(reload, [child])
                 attend([child])
                 if child.word is not None and said != child.pid:
                     said = child.pid

@@ -1,19 +1,31 @@
-"""Supervision of child processes: start, restart, reload and stop; children end with the supervisor."""
+"""Supervision of child processes: start, restart, other settings and stop; children end with the supervisor."""
 
 import json
+import math
 import os
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import structlog
 
 from glam_node.node.errors import PermanentError
 from glam_node.node.run.forked import ForkedProcess
-from glam_node.node.run.process_lifecycle import EXIT_PERMANENT, PARENT, READY_FD, RELOAD_SIGNAL, adopts_orphans
+from glam_node.node.run.process_lifecycle import (
+    EXIT_PERMANENT,
+    PARENT,
+    READY_FD,
+    RELOAD_SIGNAL,
+    SOCKETS,
+    adopts_orphans,
+)
+
+Launched = subprocess.Popen[bytes] | ForkedProcess
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +51,26 @@ class Program:
     """Seconds from SIGTERM to SIGKILL."""
     reports_ready: bool = True
     """Whether the program reports that it is ready, and reads settings; otherwise it counts as ready when it runs."""
+    reads_again: bool = False
+    """Whether the program reads its settings again on SIGHUP; others are restarted."""
+    ends_its_work: bool = False
+    """Whether a restart for other settings waits for the work in progress, however long it takes."""
+    drains: bool = False
+    """Whether the program, after SIGHUP, leaves new work to a successor, and exits after its own."""
+    sockets: Sequence[socket.socket] = ()
+    """Listening sockets that the program inherits."""
+
+
+def role_program(role: str, environment: Mapping[str, str]) -> Program:
+    """Return the program of a process that this package has a module for."""
+    return Program(
+        role,
+        module(role),
+        environment,
+        WORKER_GRACE_S if role == "worker" else GRACE_S,
+        reads_again=role == "receiver",
+        ends_its_work=role == "worker",
+    )
 
 
 def module(name: str, *arguments: str) -> tuple[str, ...]:
@@ -47,18 +79,27 @@ def module(name: str, *arguments: str) -> tuple[str, ...]:
 
 
 class Child:
-    """A child process, started again whenever it exits."""
+    """A child process, started again whenever it exits.
 
-    def __init__(self, program: Program) -> None:
+    Args:
+        program: The program of the child.
+        own_environment: Variables that are added to the environment of the program at every start.
+    """
+
+    def __init__(self, program: Program, own_environment: Mapping[str, str] = MappingProxyType({})) -> None:
         self.name = program.name
-        self.environment = dict(program.environment)
+        self.environment = program.environment
         """The environment of the next start."""
+        self.own_environment = dict(own_environment)
         self.word: str | None = None
         """The message with which the child became ready; None while the child is not ready."""
         self.refused: str | None = ""
         """The reason why the child refused the latest settings; empty if it accepted them, None until it answers."""
         self._program = program
-        self._was_ready = self._reload_due = self._is_retired = False
+        self._was_ready = self._is_retired = False
+        self._kill_at: float | None = None
+        """The time at which the child is killed; None unless it was asked to exit, to start with other settings."""
+        self._draining: list[Launched] = []
         self._pause_s = FIRST_PAUSE_S
         self._start_at = 0.0
         self._start()
@@ -67,30 +108,33 @@ class Child:
         self._ready_fd, write_fd = os.pipe()
         os.set_blocking(self._ready_fd, False)
         self._ended = False
+        self._kill_at = None
         self._process = self._launch(write_fd)
         os.close(write_fd)
         self._unread = b""
         self.word = None if self._program.reports_ready else ""
         self._started_at = time.monotonic()
 
-    def _launch(self, ready_fd: int) -> subprocess.Popen[bytes] | ForkedProcess:
+    def _launch(self, ready_fd: int) -> Launched:
+        inherited = [one.fileno() for one in self._program.sockets]
+        ours = {READY_FD: str(ready_fd), PARENT: str(os.getpid()), SOCKETS: " ".join(map(str, inherited))}
         return subprocess.Popen(
             self._program.command,
-            env={**self.environment, READY_FD: str(ready_fd), PARENT: str(os.getpid())},
+            env={**self.environment, **self.own_environment, **ours},
             stdin=subprocess.DEVNULL,
-            pass_fds=(ready_fd,),
+            pass_fds=(ready_fd, *inherited),
             start_new_session=True,
         )
-
-    @property
-    def has_settings(self) -> bool:
-        """Whether the child reads settings."""
-        return self._program.reports_ready
 
     @property
     def pid(self) -> int:
         """The process ID of the child since its latest start."""
         return self._process.pid
+
+    @property
+    def pids(self) -> set[int]:
+        """The process IDs of the child, and of its predecessors that still finish their work."""
+        return {self._process.pid, *(one.pid for one in self._draining)}
 
     def look(self) -> None:
         """Read the messages of the child, and restart it, after a pause, if it has exited.
@@ -99,8 +143,12 @@ class Child:
             PermanentError: The child was never ready and exited with `EXIT_PERMANENT`: a restart would not help.
         """
         self._read_lines()
+        self._draining = [one for one in self._draining if one.poll() is None]
         if not self._ended and self._process.poll() is not None:
             self._handle_exit()
+        elif not self._ended and self._kill_at is not None and time.monotonic() > self._kill_at:
+            self._kill(self._process)
+            self._kill_at = time.monotonic() + self._program.grace_s
         if self._ended and not self._is_retired and time.monotonic() >= self._start_at:
             self._start()
 
@@ -116,35 +164,57 @@ class Child:
             self._handle_line(line.decode())
 
     def _handle_line(self, line: str) -> None:
-        """Interpret a line: the first reports that the child is ready, each later one answers a request to reload."""
-        if self.word is not None:
-            self.refused = json.loads(line)
+        if self._kill_at is not None:
             return
-        self.word = line.strip()
-        self._was_ready = True
-        if self._reload_due:
-            self.ask_to_reload()
-        elif self.refused is None:
-            self.refused = ""  # the child exited after the request, and started with the new settings
+        said = json.loads(line)
+        self.refused = said.get("refused", "")
+        if "ready" in said:
+            self.word, self._was_ready = said["ready"], True
 
     def _handle_exit(self) -> None:
+        self._read_lines()
         os.close(self._ready_fd)
         self.word, self._ended = None, True
+        if self._kill_at is not None:  # asked to exit, to start with other settings
+            self._start_at = time.monotonic()
+            return
         exit_code = self._process.returncode
         if exit_code == EXIT_PERMANENT and not self._was_ready:
             raise PermanentError(f"The {self.name} cannot start; its own message is above.")
+        if self.refused is None:
+            self.refused = f"The new process exited with code {exit_code} before it was ready. Its log says why."
         lived_s = time.monotonic() - self._started_at
         self._pause_s = FIRST_PAUSE_S if lived_s > GOOD_LIFE_S else min(self._pause_s * 2, LONGEST_PAUSE_S)
         self._start_at = time.monotonic() + self._pause_s
         if not self._is_retired:
             log.warning("process_ended", name=self.name, exit_code=exit_code, again_in_s=self._pause_s)
 
-    def ask_to_reload(self) -> None:
-        """Send SIGHUP, so that the child reads its settings again; a child that is starting gets it when ready."""
-        self.refused = None if self._program.reports_ready else ""
-        self._reload_due = self._program.reports_ready and self.word is None
-        if self._program.reports_ready and self.word is not None and not self._ended:
+    def take_settings(self, environment: Mapping[str, str]) -> None:
+        """Have the child use the settings that `environment` names, and report in `refused` whether it does.
+
+        A child that does not read settings again is asked to exit and started again, at once after its exit.
+        """
+        self.environment = environment
+        self.refused = None
+        is_ready = self.word is not None
+        if is_ready and (self._program.reads_again or self._program.drains):
             self._process.send_signal(RELOAD_SIGNAL)
+        if is_ready and self._program.reads_again:
+            return
+        log.info("process_restarts", name=self.name, cause="settings")
+        self.word, self._start_at = None, time.monotonic()
+        if is_ready and self._program.drains and not self._ended:
+            self._draining.append(self._process)
+            os.close(self._ready_fd)
+            self._start()
+        elif not self._ended:
+            self._kill_at = math.inf if self._program.ends_its_work else time.monotonic() + self._program.grace_s
+            self._process.terminate()
+
+    @property
+    def ends_its_work(self) -> bool:
+        """Whether the child ends the work in progress, however long it takes, before it starts with other settings."""
+        return self._program.ends_its_work
 
     def retire(self) -> None:
         """Send SIGHUP to a child that then finishes its work and exits; it is not started again."""
@@ -165,47 +235,27 @@ class Child:
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM."""
+        for process in self._draining:
+            process.terminate()
         if not self._ended:
             self._process.terminate()
 
     def wait_for_exit(self) -> None:
         """Wait until the child exits, and kill it when its grace period is over."""
-        if self._ended:
-            return
-        try:
-            self._process.wait(self._program.grace_s)
-        except subprocess.TimeoutExpired:
-            log.warning("process_killed", name=self.name, after_s=self._program.grace_s)
-            self._process.kill()
-            self._process.wait()
-        os.close(self._ready_fd)
-        self._ended = True
+        running = self._draining if self._ended else [*self._draining, self._process]
+        for process in running:
+            try:
+                process.wait(self._program.grace_s)
+            except subprocess.TimeoutExpired:
+                self._kill(process)
+                process.wait()
+        if not self._ended:
+            os.close(self._ready_fd)
+        self._ended, self._draining = True, []
 
-
-class ForkedChild(Child):
-    """A child process that was forked, and is forked again whenever it exits.
-
-    Args:
-        name: The name of the process.
-        run: The function that it runs; see `ForkedProcess`.
-        on_exit: Called in the parent when the process has exited.
-    """
-
-    def __init__(self, name: str, run: Callable[[], object], on_exit: Callable[[], object]) -> None:
-        self._run, self._on_exit = run, on_exit
-        super().__init__(Program(name, (), {}))
-
-    def _launch(self, ready_fd: int) -> ForkedProcess:
-        def run() -> None:
-            self.close_pipe()
-            os.environ[READY_FD] = str(ready_fd)
-            self._run()
-
-        return ForkedProcess(run)
-
-    def _handle_exit(self) -> None:
-        self._on_exit()
-        super()._handle_exit()
+    def _kill(self, process: Launched) -> None:
+        log.warning("process_killed", name=self.name, after_s=self._program.grace_s)
+        process.kill()
 
 
 def attend(children: Iterable[Child]) -> None:
@@ -218,7 +268,7 @@ def attend(children: Iterable[Child]) -> None:
     for child in ours:
         child.look()
     if adopts_orphans():
-        _reap_orphans({child.pid for child in ours})
+        _reap_orphans(set().union(*(child.pids for child in ours)))
 
 
 def _reap_orphans(ours: Set[int]) -> None:

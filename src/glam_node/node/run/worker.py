@@ -26,7 +26,6 @@ from glam_node.node.db.engine import reading
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.run.process import Running, main, until_it_works
 from glam_node.node.run.single_process import keep_running
-from glam_node.node.run.supervisor import WORKER_GRACE_S
 from glam_node.node.run.worker_registry import registered
 from glam_node.node.worker.broker import broker_url, messages_waiting
 from glam_node.node.worker.celery_app import create_app
@@ -50,7 +49,7 @@ def work(settings: Settings, settings_path: Path | None) -> None:
         PermanentError: The worker cannot start until a person acts.
     """
     broker_url(settings)
-    keep_running("worker", settings, settings_path, grace_s=WORKER_GRACE_S)
+    keep_running("worker", settings, settings_path)
 
 
 def run(running: Running) -> None:

@@ -6,6 +6,7 @@ from glam_node.node.db.tables.accounts_and_events import (
     AlertRow,
     AuditMessageRow,
     EventRow,
+    SessionRow,
     TraceCursorRow,
 )
 from glam_node.node.db.tables.base import Base
@@ -31,6 +32,7 @@ __all__ = [
     "EventRow",
     "InstanceRow",
     "JobRow",
+    "SessionRow",
     "StorageRow",
     "StudyRow",
     "TraceCursorRow",

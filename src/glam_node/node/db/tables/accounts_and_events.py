@@ -1,4 +1,4 @@
-"""Tables of accounts, events, audit messages and alerts, and the cursor of the traces."""
+"""Tables of accounts, sessions, events, audit messages and alerts, and the cursor of the traces."""
 
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,23 @@ class AccountRow(Base):
     password_hash: Mapped[str] = mapped_column(Text)
     may_see_identity: Mapped[bool] = mapped_column(Boolean, default=False)
     changed_at: Mapped[datetime]
+
+
+class SessionRow(Base):
+    """Session of a person who is signed in to the console, as in `domain.account`; times are in UTC."""
+
+    __tablename__ = "console_sessions"
+
+    token_digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80))
+    role: Mapped[str] = mapped_column(String(16))
+    password_digest: Mapped[str] = mapped_column(String(64))
+    may_see_identity: Mapped[bool] = mapped_column(Boolean)
+    issuer: Mapped[str] = mapped_column(Text)
+    until: Mapped[datetime]
+    used_at: Mapped[datetime]
+    id_token: Mapped[str] = mapped_column(Text)
+    flash: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class EventRow(Base):
