@@ -38,6 +38,7 @@ _PLUGINS = {
     JPEGLSNearLossless: "pyjpegls",
     RLELossless: "pydicom",
 }
+_ITEM, _ITEM_HEADER = b"\xfe\xff\x00\xe0", 8
 _DECODED_BY_GDCM = frozenset({JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1})
 
 
@@ -57,7 +58,8 @@ def stored_values(dataset: Dataset) -> NDArray[np.uint16]:
     if not isinstance(encoded, bytes) or not encoded:
         raise UnsupportedMammogram("The image has no pixel data.")
     if transfer_syntax.is_encapsulated:
-        frame = _encoded_frame(encoded, rows, columns)
+        dataset = _without_offset_tables(dataset)
+        frame = _encoded_frame(dataset.PixelData, rows, columns)
         check_codestream(frame, rows, columns, dataset.BitsAllocated)
         values = _decode(dataset, transfer_syntax, frame)
     else:
@@ -107,6 +109,22 @@ def _check_native_length(dataset: Dataset, byte_count: int, rows: int, columns: 
         raise UnsupportedMammogram(
             f"The pixel data is cut short: {byte_count} bytes for {rows} x {columns} pixels, which need {expected}."
         )
+
+
+def _without_offset_tables(dataset: Dataset) -> Dataset:
+    """Return the elements that describe the pixels, with empty offset tables.
+
+    Some senders write wrong tables, and a single frame needs none.
+    """
+    encoded: bytes = dataset.PixelData
+    is_item = encoded[:4] == _ITEM and len(encoded) >= _ITEM_HEADER
+    length = int.from_bytes(encoded[4:_ITEM_HEADER], "little") if is_item else 0
+    if "ExtendedOffsetTable" not in dataset and not any(encoded[_ITEM_HEADER : _ITEM_HEADER + length]):
+        return dataset
+    plain = dataset.group_dataset(0x0028)
+    plain.file_meta = dataset.file_meta
+    plain.PixelData = _ITEM + bytes(4) + encoded[_ITEM_HEADER + length :]
+    return plain
 
 
 def _encoded_frame(encoded: bytes, rows: int, columns: int) -> bytes:

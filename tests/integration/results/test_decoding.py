@@ -1,5 +1,6 @@
 """Images compressed by DCMTK, decoded as DCMTK decodes them."""
 
+import struct
 import subprocess
 from pathlib import Path
 
@@ -36,3 +37,33 @@ def test_a_compressed_view_is_decoded_as_dcmtk_decodes_it(
     ours = read_mammogram(read_dataset(compressed))
     theirs = read_mammogram(read_dataset(decoded))
     assert np.array_equal(ours.pixels, theirs.pixels)
+
+
+OFFSET_TABLES = {
+    "an offset beyond the pixel data": (struct.pack("<I", 12_345_678), None),
+    "an offset into the frame": (struct.pack("<I", 8), None),
+    "offsets of two frames": (struct.pack("<II", 0, 100), None),
+    "a table of odd length": (struct.pack("<IH", 9, 9), None),
+    "an extended table that is wrong": (b"", struct.pack("<Q", 12_345_678)),
+}
+
+
+@pytest.mark.parametrize("table", OFFSET_TABLES.values(), ids=OFFSET_TABLES.keys())
+@pytest.mark.parametrize(
+    ("encoder", "option"), [("dcmcjpeg", "+e1"), ("dcmcjpls", "+el"), ("dcmcrle", "")], ids=["JPEG", "JPEG-LS", "RLE"]
+)
+def test_an_image_with_a_wrong_offset_table_is_decoded(
+    tmp_path: Path, encoder: str, option: str, table: tuple[bytes, bytes | None]
+) -> None:
+    plain, compressed = tmp_path / "plain.dcm", tmp_path / "compressed.dcm"
+    pydicom.dcmwrite(plain, make_exam(2, rows=128, columns=96)[1].dataset, enforce_file_format=True)
+    program = PEERS["dcmtk"].program.with_name(encoder)
+    subprocess.run([program, *option.split(), plain, compressed], check=True, capture_output=True)
+    odd = pydicom.dcmread(compressed)
+    (own_length,) = struct.unpack_from("<I", odd.PixelData, 4)
+    basic, extended = table
+    odd.PixelData = odd.PixelData[:4] + struct.pack("<I", len(basic)) + basic + odd.PixelData[8 + own_length :]
+    if extended is not None:
+        odd.ExtendedOffsetTable, odd.ExtendedOffsetTableLengths = extended, struct.pack("<Q", 5)
+    odd.save_as(compressed)
+    assert np.array_equal(read_mammogram(read_dataset(compressed)).pixels, read_mammogram(read_dataset(plain)).pixels)
