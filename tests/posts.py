@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Posts:
-    """A server that keeps the bodies posted to one path; all else, or everything if it is `ill`, gets `ill_status`."""
+    """A server that keeps the bodies posted to one path; other posts, and all if it is `ill`, get `ill_status`."""
 
     def __init__(self, path: str, *, ill_status: int) -> None:
         self.bodies: list[bytes] = []
@@ -23,6 +23,11 @@ class Posts:
                     return
                 posts.bodies.append(body)
                 self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                self.send_response(ill_status if posts.ill else 204)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

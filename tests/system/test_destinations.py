@@ -109,6 +109,35 @@ def fronts(plain: Orthanc, secured: Orthanc, certificates: dict[str, Signed]) ->
         yield {"web_mutual": web_mutual, "web": web, "dicom": dicom}
 
 
+def destinations_at(
+    plain: Orthanc, secured: Orthanc, fronts: dict[str, int], ours: Signed, directory: Path
+) -> dict[str, dict[str, Any]]:
+    """Return a destination for every kind and way to connect, each with one kind of result."""
+    token = directory / "token"
+    token.write_text(f"{BASIC}\n")
+    token.chmod(0o600)
+    tls = {"tls": True, "ca": str(ours.ca), "certificate": str(ours.certificate), "key": str(ours.key)}
+    titled = {"kind": "c-store", "ae_title": "ORTHANC", "host": "127.0.0.1"}
+    web = {"kind": "stow-rs", "host": "127.0.0.1"}
+    trusting = {"tls": True, "ca": str(ours.ca), "host": "localhost", "server_name": "127.0.0.1"}
+    return {
+        "dicom_front": {**titled, "results": ["presentation_state"], "port": fronts["dicom"], **trusting},
+        "web_front": {**web, "results": ["mammography_cad_sr"], "port": fronts["web"], **trusting},
+        "dicom": {**titled, "port": plain.dicom_port, "results": ["segmentation"]},
+        "web": {**web, "port": plain.http_port, "results": ["measurement_report"]},
+        "dicom_tls": {**titled, "port": secured.dicom_port, "results": ["segmentation"], **tls},
+        "web_tls": {
+            **web,
+            "port": fronts["web_mutual"],
+            "results": ["measurement_report"],
+            **tls,
+            "authorization": str(token),
+            "service_path": "/dicom",
+        },
+        "folder": {"kind": "folder", "path": str(directory / "folder"), "results": ["measurement_report"]},
+    }
+
+
 @pytest.mark.features(
     "destinations.NAME.kind*",
     *("destinations.NAME.ae_title", "destinations.NAME.host", "destinations.NAME.port", "destinations.NAME.path"),
@@ -124,30 +153,9 @@ def test_results_reach_every_kind_of_destination_plain_and_secured(
     certificates: dict[str, Signed],
     tmp_path: Path,
 ) -> None:
-    token, port = tmp_path / "token", free_port()
-    token.write_text(f"{BASIC}\n")
-    token.chmod(0o600)
-    ours = certificates["node"]
-    tls = {"tls": True, "ca": str(ours.ca), "certificate": str(ours.certificate), "key": str(ours.key)}
-    titled = {"kind": "c-store", "ae_title": "ORTHANC", "host": "127.0.0.1"}
-    web = {"kind": "stow-rs", "host": "127.0.0.1"}
-    trusting = {"tls": True, "ca": str(ours.ca), "host": "localhost", "server_name": "127.0.0.1"}
-    destinations: dict[str, dict[str, Any]] = {
-        "dicom_front": {**titled, "results": ["presentation_state"], "port": fronts["dicom"], **trusting},
-        "web_front": {**web, "results": ["mammography_cad_sr"], "port": fronts["web"], **trusting},
-        "dicom": {**titled, "port": plain.dicom_port, "results": ["segmentation"]},
-        "web": {**web, "port": plain.http_port, "results": ["measurement_report"]},
-        "dicom_tls": {**titled, "port": secured.dicom_port, "results": ["segmentation"], **tls},
-        "web_tls": {
-            **web,
-            "port": fronts["web_mutual"],
-            "results": ["measurement_report"],
-            **tls,
-            "authorization": str(token),
-            "service_path": "/dicom",
-        },
-        "folder": {"kind": "folder", "path": str(tmp_path / "folder"), "results": ["measurement_report"]},
-    }
+    port = free_port()
+    destinations = destinations_at(plain, secured, fronts, certificates["node"], tmp_path)
+    token = tmp_path / "token"
     settings_path = settings_for(tmp_path, port, destinations)
     with running_node(settings_path, port) as node:
         node.command("settings", "check")

@@ -1,6 +1,10 @@
 """Settings of [destinations.NAME]."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, Discriminator, Tag, model_validator
 
@@ -85,6 +89,16 @@ class DestinationBase(Section):
     fallbacks: FallbackSettings = FallbackSettings()
     presentation: PresentationSettings = PresentationSettings()
 
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """Words for pages that come before the address, such as "DICOMweb at"."""
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """The address for pages; it contains no secret."""
+
     @model_validator(mode="after")
     def _has_usable_fallbacks(self) -> Self:
         for kind, instead in self.fallbacks.by_kind.items():
@@ -149,6 +163,16 @@ class CStoreSettings(ServerSettings):
     """Request storage commitment, and send again the results that the archive does not commit. The archive must also
     be a peer, so that it can answer."""
 
+    @property
+    def title(self) -> str:
+        """AE title of the archive."""
+        return f"{self.ae_title} at"
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"{self.host}:{self.port}"
+
     @model_validator(mode="after")
     def _has_a_transfer_syntax_for_reports(self) -> Self:
         if self.transfer_syntaxes == ("rle_lossless",):
@@ -167,6 +191,16 @@ class StowSettings(ServerSettings):
     """File that contains the value of the Authorization header, such as Bearer or Basic with the credentials; unset: no
     header."""
 
+    @property
+    def title(self) -> str:
+        """Kind of the server."""
+        return "DICOMweb at"
+
+    @property
+    def address(self) -> str:
+        """Host, port and path."""
+        return f"{self.host}:{self.port}{self.service_path}"
+
 
 class FolderSettings(DestinationBase):
     """[destinations.NAME]: a directory that results are written to, for trials without an archive."""
@@ -176,8 +210,25 @@ class FolderSettings(DestinationBase):
     path: Directory
     """Directory to which results are written."""
 
+    @property
+    def title(self) -> str:
+        """Kind of the destination."""
+        return "Folder"
 
-KIND_TAGS = {kind: f"[{kind}]" for kind in ("c-store", "stow-rs", "folder")}
+    @property
+    def address(self) -> str:
+        """Path of the directory."""
+        return str(self.path)
+
+
+AnyDestination = CStoreSettings | StowSettings | FolderSettings
+"""Every kind of destination; all other lists of kinds are derived from this one."""
+
+DESTINATIONS_BY_KIND: Mapping[str, type[DestinationBase]] = {
+    get_args(one.model_fields["kind"].annotation)[0]: one for one in get_args(AnyDestination)
+}
+
+KIND_TAGS = {kind: f"[{kind}]" for kind in DESTINATIONS_BY_KIND}
 """The word that pydantic adds to the location of a mistake in a destination of each kind; no name or key is like it."""
 
 
@@ -189,19 +240,12 @@ def _tag(destination: Any) -> str:
     return KIND_TAGS.get(str(kind), f"[{kind}]")
 
 
-DestinationSettings = Annotated[
-    Annotated[CStoreSettings, Tag(KIND_TAGS["c-store"])]
-    | Annotated[StowSettings, Tag(KIND_TAGS["stow-rs"])]
-    | Annotated[FolderSettings, Tag(KIND_TAGS["folder"])],
-    Discriminator(_tag),
-]
-"""One destination; `kind` decides its class."""
-
-_CLASSES: dict[str, type[DestinationBase]] = {
-    "c-store": CStoreSettings,
-    "stow-rs": StowSettings,
-    "folder": FolderSettings,
-}
+# One destination; `kind` decides its class.
+if TYPE_CHECKING:
+    DestinationSettings = AnyDestination
+else:
+    _TAGGED = (Annotated[one, Tag(KIND_TAGS[kind])] for kind, one in DESTINATIONS_BY_KIND.items())
+    DestinationSettings = Annotated[reduce(or_, _TAGGED), Discriminator(_tag)]
 
 
 def without_idle_keys(destination: dict[str, Any]) -> dict[str, Any]:
@@ -209,8 +253,10 @@ def without_idle_keys(destination: dict[str, Any]) -> dict[str, Any]:
 
     Files that older versions wrote with every setting, such as those in backups, have the keys of all kinds.
     """
-    own = _CLASSES.get(str(destination.get("kind", "c-store")))
-    defaults = {name: field.default for each in _CLASSES.values() for name, field in each.model_fields.items()}
+    own = DESTINATIONS_BY_KIND.get(str(destination.get("kind", "c-store")))
+    defaults = {
+        name: field.default for each in DESTINATIONS_BY_KIND.values() for name, field in each.model_fields.items()
+    }
     return {
         key: value
         for key, value in destination.items()

@@ -26,11 +26,13 @@ start at the directory in which glam-node is started."""
 _EXAMPLE_NAMES = {
     "peers": "pacs",
     "destinations": "archive",
+    "c-store": "archive",
     "stow-rs": "dicomweb",
     "folder": "trial",
     "rules": "hologic",
 }
-"""The names of the examples in the commented file, by section or by kind of destination."""
+"""The names of the examples in the commented file, by section or by kind of destination; unless one is given here, the
+name of the kind."""
 _EXAMPLES_OF_KEYS = {
     "tls.port": "2762",
     "destinations.NAME.authorization": '"/etc/glam-node/authorization"',
@@ -96,7 +98,8 @@ def commented_file(chosen: Mapping[KeyPath, Any] | None = None) -> str:
 
 def example_path(section: DocumentedSection) -> KeyPath:
     """Return the path of a section in the commented file, where an example has a name."""
-    example = _EXAMPLE_NAMES.get(section.kind) or _EXAMPLE_NAMES.get(section.path[0], "") if section.path else ""
+    named = section.kind or next(iter(section.path), "")
+    example = _EXAMPLE_NAMES.get(named, named)
     return tuple(example if segment == NAME else segment for segment in section.path)
 
 

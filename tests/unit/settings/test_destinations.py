@@ -5,30 +5,32 @@ from typing import Any
 
 import pytest
 
-from glam_node.settings.destinations import CStoreSettings, FolderSettings, StowSettings
+from glam_node.settings.destinations import DESTINATIONS_BY_KIND, CStoreSettings, FolderSettings, StowSettings
 from glam_node.settings.keys import Key, keys
 from glam_node.settings.load import SettingsError, load_settings, problems_of
 from glam_node.settings.reference import in_force
 from glam_node.settings.reload import changes
 from glam_node.settings.schema import Settings
 
-KINDS: dict[str, dict[str, Any]] = {"c-store": {}, "stow-rs": {}, "folder": {"path": "results"}}
-"""The keys that a destination of each kind needs."""
 OWN = [key for key in keys().values() if key.path[:2] == ("destinations", "NAME") and len(key.path) == 3]
+REQUIRED = {"path": "results"}
+"""A value for each key that a kind of destination needs."""
+KINDS: dict[str, dict[str, Any]] = {
+    kind: {name: REQUIRED[name] for name, key in one.model_fields.items() if key.is_required() and name != "kind"}
+    for kind, one in DESTINATIONS_BY_KIND.items()
+}
+"""The keys that a destination of each kind needs."""
 OTHER_VALUES: dict[str, Any] = {"port": 105, "tls": True, "timeout": 5.0, "transfer_syntaxes": ["rle_lossless"]}
 """A value that is not the default, for the keys that are not strings."""
 FOREIGN = [(kind, key) for kind in KINDS for key in OWN if kind not in key.kinds]
 
 
 def test_each_kind_has_its_own_keys() -> None:
-    assert {key.path[-1] for kind, key in FOREIGN if kind == "folder"} >= {"ae_title", "host", "tls", "timeout"}
-    assert {key.path[-1] for kind, key in FOREIGN if kind == "stow-rs"} == {
-        "ae_title",
-        "transfer_syntaxes",
-        "storage_commitment",
-        "path",
-    }
-    assert {key.path[-1] for kind, key in FOREIGN if kind == "c-store"} == {"service_path", "authorization", "path"}
+    server = {"host", "port", "tls", "ca", "certificate", "key", "server_name", "timeout"}
+    own = {kind: {key.path[-1] for key in OWN if kind in key.kinds and set(key.kinds) != set(KINDS)} for kind in KINDS}
+    assert own["c-store"] == {*server, "ae_title", "transfer_syntaxes", "storage_commitment"}
+    assert own["stow-rs"] == {*server, "service_path", "authorization"}
+    assert own["folder"] == {"path"}
 
 
 @pytest.mark.parametrize(("kind", "key"), FOREIGN, ids=lambda one: one.path[-1] if isinstance(one, Key) else one)

@@ -82,7 +82,7 @@ def build_node(settings: Settings) -> Node:
     base = open_base_node(settings)
     identity = result_identity(settings)
     archives = {name: peer_of(name, one, settings.node.ae_title) for name, one in settings.archives.items()}
-    built = {name: _built(name, one, settings.node.ae_title) for name, one in settings.destinations.items()}
+    built = {name: built_destination(name, one, settings.node.ae_title) for name, one in settings.destinations.items()}
     inference = InferenceContext(
         identity=identity,
         audiences=audiences({name: one for name, one in settings.destinations.items() if one.mode != "dry_run"}),
@@ -169,7 +169,7 @@ def result_identity(settings: Settings) -> ResultIdentity:
     return ResultIdentity(**settings.results.model_dump(), settings_digest=settings_digest(settings))
 
 
-def _built(name: str, settings: DestinationSettings, ae_title: str) -> tuple[Destination, Party]:
+def built_destination(name: str, settings: DestinationSettings, ae_title: str) -> tuple[Destination, Party]:
     """Return a destination, and its description for audit messages."""
     match settings:
         case CStoreSettings():
