@@ -19,13 +19,14 @@ TESTS ?= tests/torture tests/system tests/integration tests/unit tests/rules
 # Many tests wait for a server or a process, so one more test runs than there are cores.
 TESTS_AT_ONCE ?= $(shell expr $$(nproc) + 1)
 
-.PHONY: help demo test test-fast lint docs benchmark torture install fresh clean
+.PHONY: help demo test test-fast lint generate docs benchmark torture install fresh clean
 
 help:
 	@echo "make demo       set up and run the main job: analyse a phantom exam and send DICOM SEG and SR back"
 	@echo "make test       set up everything, including third-party peers, and run all checks and tests"
 	@echo "make test-fast  run the checks and the unit tests in about a minute"
 	@echo "make lint       run only the checks: ruff, codespell, mypy, import-linter"
+	@echo "make generate   write node.toml and the generated parts of the documents again"
 	@echo "make docs       build the documents as web pages in build/site"
 	@echo "make benchmark  compare speed and memory with named peers"
 	@echo "make torture    run the kill, outage and lock tests at full length"
@@ -58,6 +59,9 @@ lint: $(VENV)/.dev
 	@$(BIN)/codespell
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+generate: $(VENV)/.dev
+	@$(BIN)/python -m tests.generated
 
 docs: $(VENV)/.dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

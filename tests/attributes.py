@@ -1,4 +1,4 @@
-"""The attributes of results as a document: `python -m tests.attributes` rewrites docs/attributes.md."""
+"""The attributes of results as a document, docs/attributes.md."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ given; of the rest it is said that they vary. What a source does not state is le
 nothing is invented. The content of structured reports follows their templates (CONFORMANCE.md, 4); its codes
 are in CONFORMANCE.md, 4.1.
 
-This file is generated: `python -m tests.attributes`. A test holds it to the writers.
+This file is generated: `make generate`. A test holds it to the writers.
 """
 _LONGEST = 60
 _SKIPPED = {"ContentSequence", "PixelData"}
@@ -107,7 +107,3 @@ def _text(element: DataElement) -> str:
         return "version of highdicom"
     text = str(element.value).replace("|", "\\|").replace("\r\n", " ")
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
-
-
-if __name__ == "__main__":
-    DOCUMENT.write_text(document(), encoding="utf-8")

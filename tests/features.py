@@ -2,7 +2,7 @@
 
 A test says `@pytest.mark.features("destinations.NAME.kind = stow-rs", "results.*")`. It fails where no process that it
 started was given these settings (tests/observed.py), and tests/rules fails where a feature has no such test.
-`python -m tests.features` writes docs/features.md again.
+`make generate` writes docs/features.md again.
 """
 
 import ast
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from typer.main import get_command
 
 from glam_node.node.cli.main import app
-from glam_node.settings.destinations import CStoreSettings
+from glam_node.settings.destinations import DESTINATIONS_BY_KIND, CStoreSettings
 from glam_node.settings.environment import apply_variables
 from glam_node.settings.keys import Key, generic, keys
 
@@ -26,11 +26,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "features.md"
 MARK = "features"
 
-CONNECTIONS = {
-    "c-store": ("plain", "TLS", "mutual TLS"),
-    "stow-rs": ("plain", "TLS", "mutual TLS", "authorization"),
-    "folder": ("plain",),
-}
 SCHEMES = {"database_url": ("sqlite", "postgresql+psycopg"), "broker_url": ("redis", "rediss", "redis+socket")}
 CHOICES = re.compile(r'(a list, each )?"[\w-]+"( or "[\w-]+")*')
 HEAD = """\
@@ -54,7 +49,14 @@ def _features_of(key: Key) -> Iterator[str]:
     for choice in (*choices(key), *SCHEMES.get(key.dotted, ())):
         yield f"{key.dotted} = {choice}"
     if key.dotted == "destinations.NAME.kind":
-        yield from (f"{key.dotted} = {kind}, {way}" for kind, ways in CONNECTIONS.items() for way in ways)
+        yield from (f"{key.dotted} = {kind}, {way}" for kind in DESTINATIONS_BY_KIND for way in _ways(kind))
+
+
+def _ways(kind: str) -> Iterator[str]:
+    """Yield the ways to connect to a destination of this kind."""
+    yield "plain"
+    yield from ("TLS", "mutual TLS") if "tls" in DESTINATIONS_BY_KIND[kind].model_fields else ()
+    yield from ("authorization",) if "authorization" in DESTINATIONS_BY_KIND[kind].model_fields else ()
 
 
 def choices(key: Key) -> tuple[str, ...]:
@@ -188,7 +190,3 @@ def _title(feature: str) -> str:
         return "Commands"
     first, dot, _ = feature.partition(" = ")[0].partition(".")
     return f"`[{first}]`" if dot else "Database and broker"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")

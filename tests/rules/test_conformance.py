@@ -3,11 +3,9 @@
 import re
 from pathlib import Path
 
-from pydicom.sr.coding import Code
-
-from glam_node.node.results import codes
 from glam_node.node.scp.contexts import DEFAULT_STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES
 from glam_node.result_kinds import SOP_CLASSES
+from tests.generated import AGAIN, written_codes
 
 STATEMENT = (Path(__file__).resolve().parents[2] / "CONFORMANCE.md").read_text(encoding="utf-8")
 
@@ -24,14 +22,16 @@ def test_every_kind_of_result_is_stated_with_its_class() -> None:
     stated = [
         (row[1].strip().split(" ")[0], row[3].strip()) for row in map(split, requestor.splitlines()) if len(row) == 5
     ]
-    assert [row for row in stated if row[0] in SOP_CLASSES] == list(SOP_CLASSES.items())
+    assert [row for row in stated if row[0] in SOP_CLASSES] == list(SOP_CLASSES.items()), (
+        "list the kinds of result_kinds.py in CONFORMANCE.md, 3, in the same order"
+    )
 
 
 def test_every_code_that_is_written_is_stated_and_no_other() -> None:
     stated = STATEMENT.partition("### 4.1 Codes")[2].partition("\n#")[0]
-    assert stated.strip().splitlines()[-len(coded()) :] == [
-        f"| {code.value} | {code.scheme_designator} | {code.meaning} |" for code in coded()
-    ]
+    assert stated.strip().splitlines()[-len(written_codes()) :] == [
+        f"| {code.value} | {code.scheme_designator} | {code.meaning} |" for code in written_codes()
+    ], AGAIN
 
 
 def test_every_test_that_the_statement_names_is_there() -> None:
@@ -40,14 +40,6 @@ def test_every_test_that_the_statement_names_is_there() -> None:
     there = {name for path in tests for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.M)}
     assert named
     assert named <= there
-
-
-def coded() -> list[Code]:
-    """Return the codes of the writers' table by scheme and value."""
-    values = [value for name, value in vars(codes).items() if name.isupper()]
-    found = [value for value in values if isinstance(value, Code)]
-    found += [code for value in values if isinstance(value, dict) for code in value.values() if isinstance(code, Code)]
-    return sorted(set(found), key=lambda code: (code.scheme_designator, code.value))
 
 
 def split(line: str) -> list[str]:

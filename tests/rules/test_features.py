@@ -7,15 +7,18 @@ import pytest
 
 from tests import observed
 from tests.features import PAGE, features, given, marked_tests, matching, page
+from tests.generated import AGAIN
 
 
 def test_every_setting_choice_and_command_has_a_test_that_starts_it() -> None:
     without = [feature for feature, tests in marked_tests().items() if not tests]
-    assert without == [], "mark the test that starts them: @pytest.mark.features(...), see tests/features.py"
+    assert without == [], (
+        "let a test start glam-node with each of these, and mark it: @pytest.mark.features('...'), see CONTRIBUTING.md"
+    )
 
 
 def test_the_page_of_features_is_what_the_tests_say() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "python -m tests.features writes docs/features.md again"
+    assert PAGE.read_text(encoding="utf-8") == page(), AGAIN
 
 
 def test_every_kind_of_destination_result_rule_and_alert_is_a_feature() -> None:

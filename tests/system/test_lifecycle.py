@@ -208,7 +208,7 @@ def everything_else(place: Place) -> dict[str, Any]:
 def test_a_running_node_takes_every_setting_that_needs_no_restart(place: Place) -> None:
     site, new = place.site, everything_else(place)
     for path, key in keys().items():
-        assert restart_of(path) or key.dotted in settings_in(new), f"{key.dotted} is reloaded and not tried here"
+        assert restart_of(path) or key.dotted in settings_in(new), f"give {key.dotted} a value in everything_else()"
     site.reload(new)
     wait_until(lambda: json.loads(site.command("settings", "diff", "--json")) == [])
     wait_until(lambda: site.log().count('"event": "settings_in_force"') == 1, told=site.log)

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from glam_node.node.domain.eligibility import EligibilityRules
+from glam_node.node.domain.eligibility import EligibilityRules, judge
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import Priority, Routing
-from glam_node.node.domain.routing import Action, Decision, SiteRule, decide
+from glam_node.node.domain.routing import Action, Decision, SiteRule, decide, image_values
+from glam_node.rules.fields import NODE_FIELDS
 from glam_node.rules.grammar import parse
 from tests.builders import four_views, report, sop_instance, study
 
@@ -95,6 +96,13 @@ def test_a_rule_can_ask_for_a_view_modifier() -> None:
     images = [*VIEWS, sop_instance("L CC", view_modifiers=("nipple_in_profile",))]
     decision = decided(rule("a", 'view_modifiers == "nipple_in_profile"', action=Action.IGNORE), images=images)
     assert decision.eligibility.reason.endswith("holds for 1 of 5 images")
+
+
+def test_every_field_that_the_node_adds_has_a_value() -> None:
+    image = sop_instance("L CC", view_modifiers=("nipple_in_profile",))
+    values = image_values(image, judge(study(image), RULES), {})
+    without = [name for name in NODE_FIELDS if not values(name)]
+    assert without == [], "look these fields up in routing.image_values"
 
 
 def test_a_dry_run_allows_no_notice() -> None:

@@ -10,6 +10,7 @@ from glam_node.settings.load import load_settings
 from glam_node.settings.peers import PeerSettings
 from glam_node.settings.reference import commented_file, example_path, in_force, masked, reference
 from glam_node.settings.schema import Settings
+from tests.generated import AGAIN
 
 NODE_TOML = Path(package.__file__).parent / "node.toml"
 
@@ -25,7 +26,7 @@ def test_every_setting_is_in_the_reference() -> None:
 
 def test_the_file_that_ships_is_the_one_that_the_schema_gives() -> None:
     written = NODE_TOML.read_text(encoding="utf-8")
-    assert written == commented_file(), "write it again: glam-node settings explain --format toml"
+    assert written == commented_file(), AGAIN
 
 
 def test_the_file_that_ships_has_no_words_or_examples_that_mislead() -> None:
