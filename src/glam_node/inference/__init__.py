@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from glam_node.inference.findings import AlgorithmIdentification, Finding, FindingKind, Findings, ImageFindings
     from glam_node.inference.loading import load_model, read_file, read_mammogram_file
     from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
-    from glam_node.inference.options import Precision, RunOptions, Runtime, Segment
+    from glam_node.inference.options import Measure, Precision, RunOptions, Runtime, Segment
     from glam_node.inference.package import ModelPackage, OperatingPoint, read_package, write_package
     from glam_node.inference.predictor import Predictor
     from glam_node.inference.reading import read_dataset, read_mammogram
@@ -38,6 +38,7 @@ __all__ = [
     "InferenceError",
     "Laterality",
     "Mammogram",
+    "Measure",
     "ModelCard",
     "ModelPackage",
     "OperatingPoint",
@@ -65,7 +66,7 @@ _MODULE_OF = {
     **dict.fromkeys(("AlgorithmIdentification", "Finding", "FindingKind", "Findings", "ImageFindings"), "findings"),
     **dict.fromkeys(("load_model", "read_file", "read_mammogram_file"), "loading"),
     **dict.fromkeys(("Laterality", "Mammogram", "ViewPosition"), "mammogram"),
-    **dict.fromkeys(("Precision", "RunOptions", "Runtime", "Segment"), "options"),
+    **dict.fromkeys(("Measure", "Precision", "RunOptions", "Runtime", "Segment"), "options"),
     **dict.fromkeys(("ModelPackage", "OperatingPoint", "read_package", "write_package"), "package"),
     **dict.fromkeys(("read_dataset", "read_mammogram"), "reading"),
     **dict.fromkeys(("SourceImage", "segment_study"), "study"),

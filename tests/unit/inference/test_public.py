@@ -134,3 +134,12 @@ def test_load_model_runs_the_model_with_the_options(view: Path, tmp_path: Path) 
     (segmented,) = load_model(package, "cpu", everything).segment([mammogram])
     assert scored.saliency is None
     assert segmented.saliency is not None
+
+
+def test_load_model_measures_the_routes_when_the_options_ask_for_it(tmp_path: Path) -> None:
+    record = tmp_path / "routes.json"
+    options = public.RunOptions(runtime=public.Runtime.AUTO, route_record=record)
+    load_model(package_without_positives(tmp_path), "cpu", options)
+    assert not record.exists()
+    load_model(package_without_positives(tmp_path), "cpu", replace(options, measure=public.Measure.ONCE))
+    assert "measured_at" in record.read_text()

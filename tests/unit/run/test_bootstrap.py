@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 
 from glam_node.inference.findings import FindingKind
+from glam_node.inference.options import Measure
+from glam_node.inference.route_record import RECORD_FILE
 from glam_node.node.bootstrap import build_node, configured_package, database_trouble, load_configured_predictor
 from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.storage.instances import MARKER, write_marker
 from glam_node.settings.schema import Settings
+from tests.unit.inference.glam.tiny_package import tiny_package
 
 THRESHOLD = "glam_node.inference.threshold:ThresholdPredictor"
 
@@ -36,6 +40,19 @@ def test_the_algorithm_states_a_calibration_from_the_settings(tmp_path: Path) ->
     assert stated["malignant.calibrated_by"] == "site"
     assert (stated["malignant.calibration_slope"], stated["malignant.calibration_intercept"]) == ("2", "-1")
     assert not any(name.startswith("benign.calibrat") for name in stated)
+
+
+def test_measured_routes_are_kept_only_in_a_storage_root_with_its_marker(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    inference = {"package": tiny_package(tmp_path / "package").path, "device": "cpu"}
+    load_configured_predictor(settings(root, inference=inference), Measure.ONCE)
+    assert not root.exists()
+    root.mkdir()
+    load_configured_predictor(settings(root, inference=inference), Measure.ONCE)
+    assert list(root.iterdir()) == []
+    write_marker(root, "id")
+    load_configured_predictor(settings(root, inference=inference), Measure.ONCE)
+    assert {path.name for path in root.iterdir()} == {MARKER, RECORD_FILE}
 
 
 def test_a_storage_root_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

@@ -22,7 +22,10 @@ from glam_node.inference.route_record import (
 )
 
 _PACKAGES = ("glam-node", "torch", "openvino", "ncnn")
-_NOT_MEASURED = "chosen in a fixed order, since no measurement is kept for this machine, package and versions"
+_NOT_MEASURED = (
+    "chosen in a fixed order, since no measurement is kept for this machine, package and versions; a worker measures "
+    "when it starts"
+)
 _DISTURBED = "other programs disturbed it, so the next start of a worker measures again"
 
 

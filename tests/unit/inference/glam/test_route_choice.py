@@ -1,5 +1,8 @@
 """Tests of the choice of the route: when it is measured, what is kept, and what happens when that fails."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -194,3 +197,25 @@ def test_a_route_out_of_tolerance_is_never_chosen_and_is_named(
     route, decision = choose_route(network, package, options, CPU)
     assert route == Route(TORCH)
     assert decision.problem == f"The global network by openvino in float32 is never chosen. {wrong.failure}"
+
+
+START = """
+import sys
+from pathlib import Path
+from glam_node.inference import Measure, RunOptions, Runtime, load_model
+options = RunOptions(runtime=Runtime.AUTO, measure=Measure.ONCE, route_record=Path(sys.argv[2]))
+print(load_model(sys.argv[1], "cpu", options).route_decision.measurement.measured_at)
+"""
+
+
+def test_two_workers_that_start_at_once_both_find_a_route(package: ModelPackage, tmp_path: Path) -> None:
+    record = tmp_path / "routes.json"
+    command = [sys.executable, "-c", START, str(package.path), str(record)]
+    workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [worker.communicate(timeout=200)[0].strip() for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0]
+    (entry,) = json.loads(record.read_text())["entries"]
+    assert entry["measurement"]["measured_at"] in told
+    assert [path.name for path in tmp_path.glob("*.json*")] + [path.name for path in tmp_path.glob(".*")] == [
+        record.name
+    ]
