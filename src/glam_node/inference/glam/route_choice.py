@@ -9,6 +9,7 @@ from glam_node.inference.cores import processor_identity
 from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.route_timing import measure_routes
 from glam_node.inference.glam.routes import OpenRoutes, Route, fixed_route, joined, name_of_type, open_routes
+from glam_node.inference.glam.stopwatch import MachineBusy
 from glam_node.inference.options import Measure, RunOptions
 from glam_node.inference.package import ModelPackage
 from glam_node.inference.route_record import (
@@ -50,7 +51,7 @@ def choose_route(
             return _after_failure(routes, f"{MAXIMUM_ATTEMPTS} measurements ended with their process")
     if options.measure is Measure.NEVER:
         return fixed_route(options, device), RouteDecision(_NOT_MEASURED)
-    return _measured(network, routes, threads, record)
+    return _measured(network, routes, threads, record, kept)
 
 
 def _only_reason(options: RunOptions, device: torch.device) -> str:
@@ -59,17 +60,23 @@ def _only_reason(options: RunOptions, device: torch.device) -> str:
     return f'the only one for inference.runtime = "{options.runtime}" and inference.precision = "{options.precision}"'
 
 
-def _measured(network: Glam, routes: OpenRoutes, threads: int, record: RouteRecord) -> tuple[Route, RouteDecision]:
-    """Measure the routes and keep the measurement; after a failure return the route with the least memory."""
+def _measured(
+    network: Glam, routes: OpenRoutes, threads: int, record: RouteRecord, kept: RouteMeasurement | None
+) -> tuple[Route, RouteDecision]:
+    """Measure the routes and keep the measurement; after a failure return the route with the least memory.
+
+    On a machine that is too busy, a measurement that was kept before decides again.
+    """
     record.begin()
+    measurement: RouteMeasurement | None = None
     try:
         measurement = measure_routes(network, routes, threads)
-        route = _route_of(measurement, routes)
-    except Exception as error:
-        measurement, route = None, None
-        failure = f"{type(error).__name__}: {error}"
-    else:
         failure = "no route gave results within tolerance"
+    except MachineBusy as error:
+        measurement, failure = kept, str(error)
+    except Exception as error:
+        failure = f"{type(error).__name__}: {error}"
+    route = None if measurement is None else _route_of(measurement, routes)
     record.keep(measurement)
     if measurement is None or route is None:
         return _after_failure(routes, failure)

@@ -18,6 +18,7 @@ from torch import Tensor
 from glam_node.inference.glam.device import full_precision, give_back_freed
 from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.routes import OpenRoutes, Route, global_module, local_module, name_of_type
+from glam_node.inference.glam.stopwatch import Stopwatch
 from glam_node.inference.glam.window import WINDOW_SHAPE
 from glam_node.inference.options import Runtime
 from glam_node.inference.route_record import GLOBAL, LOCAL, RouteMeasurement, RouteTime
@@ -46,6 +47,9 @@ _DISTURBED = 1.1
 _SPREAD_OF_ONE = 1.2
 """The ratio to assume if there was time for one call only."""
 
+_WAITED, _CLEAR = 0.1, 2.0
+"""Share of the time up to which threads may have waited for a processor; after more, times must differ clearly."""
+
 _Run = Callable[[Tensor], Sequence[Tensor]]
 
 
@@ -66,13 +70,18 @@ class Contender:
     error: float = 0.0
     failure: str = ""
 
-    def call(self, inputs: Tensor, clock: Callable[[], float]) -> Sequence[Tensor]:
-        """Compute the outputs for `inputs` and record the time; after a failure drop out and return nothing."""
+    def call(self, inputs: Tensor, watch: Stopwatch) -> Sequence[Tensor]:
+        """Compute the outputs for `inputs` and record the time; after a failure drop out and return nothing.
+
+        Raises:
+            MachineBusy: As `Stopwatch.check`.
+        """
+        watch.check()
         try:
             self.run = self.run or self.load()
-            started = clock()
+            started = watch.now()
             outputs = self.run(inputs)
-            self.seconds.setdefault(inputs.numel(), []).append(clock() - started)
+            self.seconds.setdefault(inputs.numel(), []).append(watch.now() - started)
         except Exception as error:
             self.drop(f"It failed: {type(error).__name__}: {error}")
             return ()
@@ -95,37 +104,36 @@ class Contender:
         return min(self.seconds.get(inputs.numel(), ()), default=math.inf)
 
 
-def measure_routes(
-    network: Glam, routes: OpenRoutes, threads: int, clock: Callable[[], float] = time.perf_counter
-) -> RouteMeasurement:
+def measure_routes(network: Glam, routes: OpenRoutes, threads: int) -> RouteMeasurement:
     """Measure the open routes of `network`, which is folded and on the CPU and stays as it is.
 
     Raises:
         RuntimeError: torch cannot compute a network.
+        MachineBusy: Other programs leave too little of the processor.
     """
-    started, races = clock(), []
+    started, races = time.perf_counter(), []
     reduction, side = network.shape.reduction, network.shape.patch_size // network.shape.reduction
     with full_precision():
         if len(routes.for_global) > 1:
             contenders = [_for_global(network, route, threads) for route in routes.for_global]
             window = _inputs(*(extent // reduction for extent in WINDOW_SHAPE))
-            races.append((GLOBAL, contenders, race(contenders, window, clock)))
+            races.append((GLOBAL, contenders, race(contenders, window, Stopwatch(threads))))
         if len(routes.for_local) > 1:
             contenders = [_for_local(network, route, threads) for route in routes.for_local]
-            races.append((LOCAL, contenders, race(contenders, _inputs(side, side), clock)))
+            races.append((LOCAL, contenders, race(contenders, _inputs(side, side), Stopwatch(threads))))
         times = tuple(one for name, contenders, _ in races for one in _times(name, contenders))
     del contenders
     give_back_freed()
     return RouteMeasurement(
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        took_s=round(clock() - started, 3),
+        took_s=round(time.perf_counter() - started, 3),
         threads=threads,
         disturbed=any(disturbed for _, _, disturbed in races),
         times=times,
     )
 
 
-def race(contenders: Sequence[Contender], inputs: Tensor, clock: Callable[[], float] = time.perf_counter) -> bool:
+def race(contenders: Sequence[Contender], inputs: Tensor, watch: Stopwatch) -> bool:
     """Let the contenders take turns on `inputs`, N x 1 x H x W, until the fastest is clear or the time is over.
 
     Returns:
@@ -133,27 +141,28 @@ def race(contenders: Sequence[Contender], inputs: Tensor, clock: Callable[[], fl
 
     Raises:
         RuntimeError: The first contender, which computes the expected outputs, failed.
+        MachineBusy: As `Stopwatch.check`.
     """
     first, *others = contenders
-    started, part = clock(), _part(inputs)
+    part = _part(inputs)
     if part.numel() < inputs.numel():
-        _call_and_compare(first, others, part, clock)
+        _call_and_compare(first, others, part, watch)
         for one in (one for one in contenders if one.racing):
-            one.call(part, clock)
+            one.call(part, watch)
         # The first one stays, since the others are compared with it.
         for one in _slow(others, first.shortest(part), part, _LOST_PART):
             one.drop()
-    _call_and_compare(first, others, inputs, clock)
+    _call_and_compare(first, others, inputs, watch)
     for count in itertools.count(1):
         for one in _slow(contenders, math.inf, inputs, _LOST.get(count, _LOST_LATER)):
             one.drop()
         racing = [one for one in contenders if one.racing]
-        if _is_over(count, clock() - started) or (count > 1 and len(racing) < _LEAST_CONTENDERS):
+        if _is_over(count, watch.elapsed()) or (count > 1 and len(racing) < _LEAST_CONTENDERS):
             break
         # The order changes, since each call leaves the processor's caches to the next one.
         for one in racing if count % 2 else racing[::-1]:
-            one.call(inputs, clock)
-    return _is_disturbed(contenders, inputs)
+            one.call(inputs, watch)
+    return _is_disturbed(contenders, inputs, watch.share_waited())
 
 
 def _part(inputs: Tensor) -> Tensor:
@@ -161,14 +170,12 @@ def _part(inputs: Tensor) -> Tensor:
     return inputs[:, :, :rows, :columns].contiguous()
 
 
-def _call_and_compare(
-    first: Contender, others: Sequence[Contender], inputs: Tensor, clock: Callable[[], float]
-) -> None:
-    expected = first.call(inputs, clock)
+def _call_and_compare(first: Contender, others: Sequence[Contender], inputs: Tensor, watch: Stopwatch) -> None:
+    expected = first.call(inputs, watch)
     if first.failure:
         raise RuntimeError(f"{first.runtime} cannot compute the network. {first.failure}")
     for one in others:
-        if one.racing and (outputs := one.call(inputs, clock)):
+        if one.racing and (outputs := one.call(inputs, watch)):
             one.compare(outputs, expected)
 
 
@@ -184,8 +191,8 @@ def _is_over(rounds: int, seconds: float) -> bool:
     return seconds > limit_s or (rounds >= _ROUNDS and seconds > _LEAST_TIME_S) or rounds >= _MAXIMUM_ROUNDS
 
 
-def _is_disturbed(contenders: Sequence[Contender], inputs: Tensor) -> bool:
-    """Return whether the times of the fastest contender vary more than it differs from the next one."""
+def _is_disturbed(contenders: Sequence[Contender], inputs: Tensor, share_waited: float) -> bool:
+    """Return whether the times of the fastest contender vary, or threads waited, more than it differs from the next."""
     ranked = sorted((one for one in contenders if not one.failure), key=lambda one: one.shortest(inputs))
     if len(ranked) < _LEAST_CONTENDERS:
         return False
@@ -193,7 +200,8 @@ def _is_disturbed(contenders: Sequence[Contender], inputs: Tensor) -> bool:
     # The first call may be slow by itself.
     later = ranked[0].seconds[inputs.numel()][1:]
     spread = median(later) / min(later) if later else _SPREAD_OF_ONE
-    return spread > _DISTURBED and second < spread * best
+    varied = spread > _DISTURBED and second < spread * best
+    return varied or (share_waited > _WAITED and second < _CLEAR * best)
 
 
 def _times(network: str, contenders: Sequence[Contender]) -> Iterator[RouteTime]:

@@ -17,6 +17,7 @@ from glam_node.inference.glam.network import Glam
 from glam_node.inference.glam.predictor import GlamPredictor
 from glam_node.inference.glam.route_choice import choose_route
 from glam_node.inference.glam.routes import Route, fixed_route
+from glam_node.inference.glam.stopwatch import MachineBusy
 from glam_node.inference.glam.weights import load_network
 from glam_node.inference.options import Measure, Precision, RunOptions, Runtime
 from glam_node.inference.package import ModelPackage
@@ -153,6 +154,21 @@ def test_a_measurement_that_fails_leaves_torch_and_is_tried_again(
     calls = measures(MEASURED)
     assert choose_route(network, package, options, CPU)[0] == Route(OPENVINO, TORCH)
     assert len(calls) == 1
+
+
+def test_a_busy_machine_keeps_the_route_of_a_disturbed_measurement_or_takes_torch(
+    network: Glam, package: ModelPackage, options: RunOptions, measures: Measures
+) -> None:
+    measures(MachineBusy("other programs keep the processor busy"))
+    route, decision = choose_route(network, package, options, CPU)
+    assert route == Route(TORCH)
+    assert "other programs keep the processor busy" in decision.problem
+    measures(replace(MEASURED, disturbed=True))
+    _, disturbed = choose_route(network, package, options, CPU)
+    calls = measures(MachineBusy("other programs keep the processor busy"))
+    assert choose_route(network, package, options, CPU) == (Route(OPENVINO, TORCH), disturbed)
+    assert choose_route(network, package, options, CPU) == (Route(OPENVINO, TORCH), disturbed)
+    assert len(calls) == 2
 
 
 def test_measurements_that_end_their_process_are_given_up(
