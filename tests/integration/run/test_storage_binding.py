@@ -1,8 +1,10 @@
 """Storage roots and databases that belong to each other, and those that do not."""
 
 import json
+import signal
 import subprocess
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from sqlalchemy import text
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.run.dispatcher import tick, tidy, write_audit_trail
+from glam_node.node.run.dispatcher import check_alerts, tick, tidy, write_audit_trail
 from glam_node.node.storage.instances import MARKER
 from glam_node.node.storage.retired import RetiredFiles
 from glam_node.node.worker.celery_app import create_app
@@ -19,10 +21,11 @@ from glam_node.node.worker.queue import CeleryQueue
 from glam_node.node.workflow.analyse.run_job import root_cause
 from glam_node.node.workflow.operate.retention import finish_retirement
 from tests.command_line import glam_node
-from tests.integration.modality import send, small_exam
+from tests.integration.modality import associated, send, small_exam
 from tests.integration.node_directory import NodeDirectory, write_node
 from tests.integration.postgresql import execute, postgresql_server, url_of
 from tests.integration.run.jobs_by_hand import run, state
+from tests.integration.run.serving import serving
 from tests.ports import free_port
 from tests.system.node_process import GLAM_NODE
 from tests.waiting import wait_until
@@ -55,7 +58,7 @@ def test_a_process_with_another_storage_root_does_not_start(command: str, node: 
     assert done.returncode == 1
     assert "does not have its marker file" in done.stderr
     assert "Is the share or disk mounted?" in done.stderr
-    assert not (other.path / "storage" / "instances").exists()
+    assert not (other.path / "storage").exists()
 
 
 def test_doctor_names_a_storage_root_of_another_database(node: NodeDirectory, tmp_path: Path) -> None:
@@ -153,10 +156,49 @@ def test_an_empty_mount_point_stays_empty_while_the_share_is_away(node: NodeDire
         lambda: finish_retirement(built.sessions, built.store),
         lambda: built.store.link("conflicts/1.2.dcm", "instances/1/1.2.dcm"),
         lambda: built.store.admit(file, "instances/1/1.3.dcm"),
+        lambda: built.store.incoming(b"head"),
     ):
         with pytest.raises(TransientError, match="Is the share or disk mounted"):
             act()
     RetiredFiles(root).remove("instances/1/1.2.dcm")
+    assert list(root.iterdir()) == []
+
+
+def test_serve_creates_nothing_in_the_mount_point_of_a_share_that_went_away(tmp_path: Path) -> None:
+    node = write_node(tmp_path)
+    root, away, images = node.path / "storage", node.path / "away", small_exam(2)
+    log = node.path / "log"
+    good = node.settings_path.read_text()
+    with serving(node) as served:
+        send(served.port, images[:1])
+        root.rename(away)
+        root.mkdir()
+        with associated(served.port) as talking:
+            assert talking.send_c_store(images[1]).Status == 0x0110
+        changed = good.replace("initial_delay = 0.5", "initial_delay = 0.6")
+        for text_, outcomes in ((changed, 1), ("not TOML", 2)):
+            node.settings_path.write_text(text_)
+            served.process.send_signal(signal.SIGHUP)
+            wait_until(partial(_is_logged, log, "outcome_not_recorded", outcomes))
+        wait_until(partial(_is_logged, log, "does not answer: unable to open database file", 2))
+        assert list(root.iterdir()) == []
+        root.rmdir()
+        away.rename(root)
+        node.settings_path.write_text(changed)
+        send(served.port, images)
+        assert "applied by" in glam_node("--settings", node.settings_path, "settings", "reload").stdout
+    assert "lost its marker file" in log.read_text()
+
+
+def test_a_new_connection_does_not_create_a_database_in_an_empty_mount_point(tmp_path: Path) -> None:
+    node = write_node(tmp_path)
+    built, root = node.build(), node.path / "storage"
+    built.sessions.kw["bind"].dispose()
+    root.rename(node.path / "away")
+    root.mkdir()
+    for act in (tidy, check_alerts):
+        with pytest.raises(TransientError, match="unable to open database file"):
+            act(built, datetime.now(UTC))
     assert list(root.iterdir()) == []
 
 
@@ -166,6 +208,10 @@ def test_a_failure_while_the_share_is_lost_is_not_permanent(error: Exception, no
     assert root_cause(error, store) is error
     (node.path / "storage").rename(node.path / "away")
     assert isinstance(root_cause(error, store), TransientError)
+
+
+def _is_logged(log: Path, words: str, times: int) -> bool:
+    return log.read_text().count(words) >= times
 
 
 def _as_before(node: NodeDirectory) -> None:

@@ -13,8 +13,9 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glam_node.node.errors import TransientError
 from glam_node.node.storage import instances
-from glam_node.node.storage.instances import IncomingFile, InstanceStore, is_valid_uid
+from glam_node.node.storage.instances import IncomingFile, InstanceStore, StorageRoot, is_valid_uid, write_marker
 
 
 @pytest.fixture
@@ -193,3 +194,26 @@ def test_an_invalid_uid_is_not_accepted(uid: str) -> None:
 def test_no_valid_uid_leaves_its_directory(uid: str) -> None:
     if instances.is_valid_uid(uid):
         assert (Path("/root/instances") / f"{uid}.dcm").resolve() == Path("/root/instances") / f"{uid}.dcm"
+
+
+def test_the_marker_is_checked_again_when_its_file_is_another_one(store: InstanceStore, tmp_path: Path) -> None:
+    write_marker(store.root, "first")
+    root = StorageRoot(store.root)
+    assert root.is_there()
+    assert root.is_there()
+    write_marker(store.root, "first")
+    assert root.is_there()
+    write_marker(store.root, "other")
+    assert not root.is_there()
+    write_marker(store.root, "first")
+    assert root.is_there()
+    store.root.rename(tmp_path / "away")
+    assert not root.is_there()
+    (tmp_path / "away").rename(store.root)
+    assert root.is_there()
+
+
+def test_a_store_is_not_opened_in_a_directory_without_its_marker(tmp_path: Path) -> None:
+    with pytest.raises(TransientError, match="Is the share or disk mounted"):
+        InstanceStore(tmp_path, "first")
+    assert list(tmp_path.iterdir()) == []

@@ -38,21 +38,43 @@ def open_base_node(settings: Settings) -> BaseNode:
         PermanentError: The storage root cannot be written, or a setting cannot work.
         TransientError: The database does not answer.
     """
+    refuse_other_root(settings)
     prepare_root(settings.storage.root)
     url = database_url(settings.database_url, settings.storage.root)
     with database_trouble(settings):
         migrate.upgrade(url)
         sessions = open_database(url)
         try:
-            bind_root(sessions, settings)
+            storage_id = bind_root(sessions, settings)
         except BaseException:
             sessions.kw["bind"].dispose()
             raise
-    return BaseNode(settings, sessions, InstanceStore(settings.storage.root))
+    return BaseNode(settings, sessions, InstanceStore(settings.storage.root, storage_id))
 
 
-def bind_root(sessions: SessionFactory, settings: Settings) -> None:
+def refuse_other_root(settings: Settings) -> None:
+    """Check, before anything is created in the storage root, that it is the one of the database, if that exists.
+
+    Raises:
+        PermanentError: They do not belong together; usually a share is not mounted.
+        TransientError: The database does not answer.
+    """
+    url = database_url(settings.database_url, settings.storage.root)
+    with database_trouble(settings):
+        if not migrate.is_current(url):
+            return
+    with brief_sessions(settings) as sessions, reading(sessions)() as session:
+        storage_id, is_bound = storage.known_storage(session)
+        trouble = root_trouble(settings, storage_id, storage.newest_files(session), is_bound=is_bound)
+    if storage_id and trouble:
+        raise PermanentError(trouble)
+
+
+def bind_root(sessions: SessionFactory, settings: Settings) -> str:
     """Bind database and storage root to each other at the first start, and later check that they belong together.
+
+    Returns:
+        The ID of the storage root.
 
     Raises:
         PermanentError: They do not belong together, so studies would fail because their files are missing.
@@ -61,7 +83,7 @@ def bind_root(sessions: SessionFactory, settings: Settings) -> None:
     with reading(sessions)() as session:
         storage_id, is_bound = storage.known_storage(session)
     if is_bound and read_marker(root) == storage_id:
-        return
+        return storage_id
     with sessions.begin() as session:
         storage.choose_storage_id(session)
     with sessions.begin() as session:
@@ -71,6 +93,7 @@ def bind_root(sessions: SessionFactory, settings: Settings) -> None:
             raise PermanentError(trouble)
         write_marker(root, storage_id)
         storage.bind_storage(session)
+    return storage_id
 
 
 def root_trouble(settings: Settings, storage_id: str, files: Sequence[str], *, is_bound: bool) -> str:

@@ -54,8 +54,13 @@ def sqlite_url(path: Path) -> str:
     return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str, *, create: bool = False) -> Engine:
     """Return an engine for the database at `url`.
+
+    Args:
+        url: The URL of the database.
+        create: Whether a connection creates an SQLite database that does not exist. Without it, a connection that is
+            opened while the disk is not mounted fails; it does not create an empty database in the mount point.
 
     Raises:
         PermanentError: The URL names an SQLite database on a network file system.
@@ -63,6 +68,8 @@ def open_engine(url: str) -> Engine:
     refuse_network_disk(url)
     engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"), hide_parameters=True)
     if engine.dialect.name == "sqlite":
+        if not create:
+            _refuse_to_create(engine)
         _make_durable(engine)
     return engine
 
@@ -82,6 +89,19 @@ def is_damaged(error: DBAPIError) -> bool:
     """Return whether the file of an SQLite database is damaged, or is no database."""
     code = getattr(error.orig, "sqlite_errorcode", 0)
     return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _refuse_to_create(engine: Engine) -> None:
+    @event.listens_for(engine, "do_connect")
+    def open_existing(_dialect: Dialect, _record: Any, arguments: list[Any], options: dict[str, Any]) -> None:
+        if arguments[0] != ":memory:" and not options.get("uri"):
+            arguments[0] = existing_sqlite(Path(arguments[0]))
+            options["uri"] = True
+
+
+def existing_sqlite(path: Path) -> str:
+    """Return the URI with which SQLite opens the database at `path` for writing, and does not create it."""
+    return f"{path.absolute().as_uri()}?mode=rw"
 
 
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

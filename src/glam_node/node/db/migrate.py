@@ -23,10 +23,12 @@ ADVISORY_LOCK = 0x474C414D
 def upgrade(url: str) -> None:
     """Upgrade the database at `url` to the newest schema; several processes may do so at once.
 
+    This alone creates an SQLite database.
+
     Raises:
         PermanentError: The schema is unknown, probably that of a newer glam-node.
     """
-    engine = open_engine(url)
+    engine = open_engine(url, create=True)
     try:
         with engine.begin() as connection:
             _lock(connection)

@@ -13,7 +13,7 @@ from sqlalchemy import URL, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
-from glam_node.node.db.engine import open_database, open_engine, reading, sqlite_url
+from glam_node.node.db.engine import existing_sqlite, open_database, open_engine, reading, sqlite_url
 from glam_node.node.errors import PermanentError, TransientError
 
 SQLITE, POSTGRESQL = "database.sqlite", "database.dump"
@@ -34,7 +34,7 @@ def snapshot(url: str, directory: Path) -> Iterator[tuple[Path, Session]]:
     if database.get_backend_name() == "sqlite":
         copy = directory / SQLITE
         copy.unlink(missing_ok=True)
-        _copy_sqlite(str(database.database), copy)
+        _copy_sqlite(existing_sqlite(Path(str(database.database))), copy)
         sessions = open_database(sqlite_url(copy))
         try:
             with reading(sessions)() as session:
@@ -104,11 +104,10 @@ def load(url: str, copy: Path) -> None:
 
 
 def _copy_sqlite(source: str, target: Path) -> None:
-    """Copy the database in one step; other processes may write meanwhile, and the copy contains only complete ones."""
+    """Copy the database at the URI in one step; others may write meanwhile, and the copy contains complete writes."""
     descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
-        uri = source.startswith("file:")
-        with closing(sqlite3.connect(source, uri=uri)) as original, closing(sqlite3.connect(target)) as copy:
+        with closing(sqlite3.connect(source, uri=True)) as original, closing(sqlite3.connect(target)) as copy:
             original.backup(copy)
         os.fsync(descriptor)
     except sqlite3.Error as error:

@@ -6,13 +6,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
-from glam_node.node.bootstrap.base_node import BaseNode, database_trouble, open_base_node, prepare_root
+from glam_node.node.bootstrap.base_node import (
+    BaseNode,
+    database_trouble,
+    open_base_node,
+    prepare_root,
+    refuse_other_root,
+)
 from glam_node.node.db import console_sessions
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.run.console_sockets import listening_sockets
@@ -65,6 +71,8 @@ def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str],
     keep_private()
     reload = threading.Event()
     stop = stop_on_signals(reload)
+    with suppress(TransientError):  # `open_base_node` waits for the database
+        refuse_other_root(settings)
     prepare_root(settings.storage.root)
     with only_one(settings.storage.root):
         if until_it_works(lambda: open_to_serve(settings), stop) is None:

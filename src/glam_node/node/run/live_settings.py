@@ -5,18 +5,20 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from glam_node.node.errors import NodeError, PermanentError
+from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.observe import logs
 from glam_node.node.run.process import child_environment
 from glam_node.node.run.process_lifecycle import RELOAD_SIGNAL
 from glam_node.node.run.supervisor import Child
 from glam_node.node.storage.files import write_durably
+from glam_node.node.storage.instances import StorageRoot
 from glam_node.settings.environment import SETTINGS_VARIABLE
 from glam_node.settings.keys import ENVIRONMENT_PREFIX
 from glam_node.settings.load import SettingsError, load_settings, validated
@@ -47,6 +49,7 @@ class LiveSettings:
         self._process = process
         self._path = path
         self._directory = directory
+        self._root = StorageRoot(directory)
         self._reloads = 0
         self._reload: Iterator[None] = iter(())
         (directory / LAST_RELOAD).unlink(missing_ok=True)
@@ -57,7 +60,8 @@ class LiveSettings:
 
     def environment(self) -> dict[str, str]:
         """Return the environment in which a process finds the settings in force."""
-        if not self._in_force.exists():
+        # While the root is away, no process may start with the edited file and create a database in the mount point.
+        if self._root.is_there() and not self._in_force.exists():
             return child_environment(self._path)
         return {**os.environ, **_passwords(self.settings), SETTINGS_VARIABLE: str(self._in_force)}
 
@@ -85,6 +89,9 @@ class LiveSettings:
             self._write(IN_FORCE, merged)
         except SettingsError as error:
             self._refuse(error.problems)
+            return
+        except TransientError as error:
+            self._refuse((Problem("", str(error)),))
             return
         except OSError as error:
             self._refuse((Problem("", f"{error.filename}: {error.strerror}"),))
@@ -140,13 +147,15 @@ class LiveSettings:
     def end(self) -> None:
         """Remove the files with settings."""
         for name in (IN_FORCE, FORMER):
-            (self._directory / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                (self._directory / name).unlink(missing_ok=True)
 
     @property
     def _in_force(self) -> Path:
         return self._directory.resolve() / IN_FORCE
 
     def _write(self, name: str, settings: Settings) -> None:
+        self._root.require()
         write_durably(self._directory / name, json.dumps(masked(settings)).encode())
 
     def _record(
@@ -162,9 +171,11 @@ class LiveSettings:
             "processes": dict(processes or {}),
         }
         try:
+            self._root.require()
             write_durably(self._directory / LAST_RELOAD, json.dumps(outcome).encode())
-        except OSError as error:
-            log.error("outcome_not_recorded", failure=f"{error.filename}: {error.strerror}")
+        except (TransientError, OSError) as error:
+            failure = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            log.error("outcome_not_recorded", failure=failure)
 
 
 def _record_refusal(settings: Settings, process: str, reason: str) -> None:

@@ -133,7 +133,7 @@ def begin_store(command: dimse.Command, context: AcceptedContext, association: A
             storing.refusal = (dimse.OUT_OF_RESOURCES, "too little space is free on the node's disk")
         else:
             storing.file = receiver.store.incoming(_file_head(command, context))
-    except OSError as error:
+    except (TransientError, OSError) as error:
         storing.fail(error)
     return storing
 

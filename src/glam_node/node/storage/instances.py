@@ -54,6 +54,41 @@ def read_marker(root: Path) -> str:
         return ""
 
 
+class StorageRoot:
+    """A storage root and the marker file that it had at the start: nothing may be written to an empty mount point."""
+
+    def __init__(self, root: Path, marker: str | None = None) -> None:
+        """Remember the marker (default: what the file contains now)."""
+        self.root = root.resolve()
+        self._marker = read_marker(self.root) if marker is None else marker
+        self._marker_path = str(self.root / MARKER)
+        self._seen: tuple[int, ...] = ()
+        """Identity of the file that had the right contents when it was last read."""
+
+    def is_there(self) -> bool:
+        """Return whether the marker file is that of the start; it is another after a share was unmounted.
+
+        The file is read again only if its identity changed: this is called for every image.
+        """
+        try:
+            found = os.stat(self._marker_path)  # noqa: PTH116 - much faster than Path.stat
+            identity = found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
+            if identity != self._seen:
+                if read_marker(self.root) != self._marker:
+                    return False
+                self._seen = identity
+        except (FileNotFoundError, NotADirectoryError):
+            return not self._marker
+        except OSError:
+            return False
+        return True
+
+    def require(self) -> None:
+        """Raise TransientError if the marker file changed since the start, such as after a share was unmounted."""
+        if not self.is_there():
+            raise TransientError(ROOT_REPLACED.format(root=self.root, marker=MARKER))
+
+
 def write_marker(root: Path, storage_id: str) -> None:
     """Write the id of the storage root to its marker file, durably. Raises OSError."""
     write_durably(root / MARKER, f"{storage_id}\n".encode(), _PRIVATE_MODE)
@@ -64,15 +99,16 @@ def is_valid_uid(uid: str) -> bool:
     return len(uid) <= 64 and _UID.fullmatch(uid) is not None
 
 
-class InstanceStore:
+class InstanceStore(StorageRoot):
     """The instances in a storage root; several receiver processes may use one root at the same time."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root.resolve()
+    def __init__(self, root: Path, marker: str | None = None) -> None:
+        """Open the storage root. Raises TransientError as `require`, and OSError."""
+        super().__init__(root, marker)
+        self.require()
         self._incoming, self._lock_files = self.root / "incoming", self.root / "locks"
         # The pool starts no thread before it is needed.
         self._synchronisers = ThreadPoolExecutor(SYNCHRONISERS, "synchronise")
-        self._marker = read_marker(self.root)
         make_directory(self._incoming, PRIVATE_DIRECTORY)
         make_directory(self._lock_files, PRIVATE_DIRECTORY)
 
@@ -99,18 +135,6 @@ class InstanceStore:
         """Return whether at least this number of bytes is free. Raises OSError."""
         return self.free_bytes() >= least_free_bytes
 
-    def is_there(self) -> bool:
-        """Return whether the marker file is that of the start; it is another after a share was unmounted."""
-        try:
-            return read_marker(self.root) == self._marker
-        except OSError:
-            return False
-
-    def require(self) -> None:
-        """Raise TransientError if the marker file changed since the start, such as after a share was unmounted."""
-        if not self.is_there():
-            raise TransientError(ROOT_REPLACED.format(root=self.root, marker=MARKER))
-
     def conflicts(self) -> list[tuple[Path, datetime]]:
         """Return path and time of each kept newer version of an instance, the oldest first."""
         kept = [(path, path.stat().st_mtime) for path in (self.root / "conflicts").glob("*.dcm")]
@@ -135,7 +159,13 @@ class InstanceStore:
         return sum(_remove_if_abandoned(part) for part in self._incoming.glob("*.part"))
 
     def incoming(self, head: bytes) -> "IncomingFile":
-        """Create a file in `incoming` that begins with `head`. Raises OSError."""
+        """Create a file in `incoming` that begins with `head`.
+
+        Raises:
+            TransientError: As `require`.
+            OSError: The disk failed.
+        """
+        self.require()
         return IncomingFile(self._incoming / f"{secrets.token_hex(16)}.part", head)
 
     def admit(self, incoming: "IncomingFile", relative: str) -> None:
