@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from socket import create_server
@@ -16,6 +16,7 @@ from glam_node.node.db import alerts, deliveries
 from glam_node.node.errors import TransientError
 from glam_node.node.run.dispatcher import check_alerts
 from glam_node.node.scu.mail import MailServer, check_mail_server
+from glam_node.node.workflow.record.alerts import StorageLoss
 from glam_node.settings.load import SettingsError, load_settings
 from glam_node.settings.reference import in_force
 from tests.builders import NOW, sop_instance
@@ -48,10 +49,10 @@ def webhook() -> Iterator[Webhook]:
         yield hook
 
 
-def node_with(root: Path, told: str) -> Node:
+def node_with(root: Path, told: str, database: str = "") -> Node:
     path = root / "node.toml"
     archive = '[destinations.archive]\nae_title = "ARCHIVE"\nport = 104\n'
-    path.write_text(f'storage.root = "{root / "storage"}"\n{archive}[alerts]\n{told}')
+    path.write_text(f'{database}\nstorage.root = "{root / "storage"}"\n{archive}[alerts]\n{told}')
     return build_node(load_settings(path, {}))
 
 
@@ -67,8 +68,8 @@ def is_delivered(node: Node) -> None:
             deliveries.mark_stored(session, one, NOW)
 
 
-def look(node: Node, minutes: float) -> None:
-    check_alerts(node, NOW + timedelta(minutes=minutes))
+def look(node: Node, minutes: float, loss: StorageLoss | None = None) -> None:
+    check_alerts(node, NOW + timedelta(minutes=minutes), loss or StorageLoss())
 
 
 def test_a_webhook_gets_one_message_when_an_alert_begins_and_one_when_it_ends(tmp_path: Path) -> None:
@@ -240,3 +241,39 @@ def test_the_path_of_a_webhook_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / "node.toml").write_text(f'[alerts]\nwebhook_url = "https://chat.example{SECRET_PATH}"')
     shown = in_force(load_settings(tmp_path / "node.toml", {}))
     assert 'webhook_url = "https://chat.example/***"' in shown
+
+
+@pytest.mark.parametrize("database", ["", "database_url = 'sqlite:///{root}/database.sqlite'"])
+def test_an_alert_is_sent_once_while_the_storage_root_is_away(database: str, tmp_path: Path) -> None:
+    (tmp_path / "node").mkdir()
+    root, away, loss = tmp_path / "node" / "storage", tmp_path / "away", StorageLoss()
+    with webhook() as hook:
+        told = f'webhook_url = "{hook.url}"\nwhich = ["disk_low"]'
+        node = node_with(tmp_path / "node", told, database.format(root=tmp_path))
+        look(node, 0, loss)
+        assert hook.posted == []
+        node.sessions.kw["bind"].dispose()
+        root.rename(away)
+        for minutes in (1, 2):
+            with nullcontext() if database else pytest.raises(TransientError, match="unable to open database file"):
+                look(node, minutes, loss)
+        away.rename(root)
+        for minutes in (3, 4):
+            look(node, minutes, loss)
+        begins, over = hook.posted
+    assert (begins["state"], over["state"]) == ("begins", "over")
+    assert (begins["alert"], begins["subject"]) == ("disk_low", "storage.root")
+    assert begins["fact"] == "storage.root is away: no image is received and no study is analysed."
+
+
+def test_a_channel_that_was_down_gets_the_alert_of_the_lost_storage_later(tmp_path: Path) -> None:
+    loss = StorageLoss()
+    with webhook() as hook:
+        node = node_with(tmp_path, f'webhook_url = "{hook.url}"\nwhich = ["disk_low"]')
+        node.sessions.kw["bind"].dispose()
+        (tmp_path / "storage").rename(tmp_path / "away")
+        for ill in (True, False, False):
+            hook.ill = ill
+            with pytest.raises(TransientError):
+                look(node, 1, loss)
+        assert [one["state"] for one in hook.posted] == ["begins"]

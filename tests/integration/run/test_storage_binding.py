@@ -10,16 +10,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from glam_node.node.console.health import checks
+from glam_node.node.console.metrics_collector import measure
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.observe.metrics import FREE_BYTES
 from glam_node.node.run.dispatcher import check_alerts, tick, tidy, write_audit_trail
-from glam_node.node.storage.instances import MARKER
 from glam_node.node.storage.retired import RetiredFiles
+from glam_node.node.storage.root import MARKER
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
 from glam_node.node.workflow.analyse.run_job import root_cause
 from glam_node.node.workflow.operate.retention import finish_retirement
+from glam_node.node.workflow.record.alerts import StorageLoss
 from tests.command_line import glam_node
 from tests.integration.modality import associated, send, small_exam
 from tests.integration.node_directory import NodeDirectory, write_node
@@ -196,10 +200,22 @@ def test_a_new_connection_does_not_create_a_database_in_an_empty_mount_point(tmp
     built.sessions.kw["bind"].dispose()
     root.rename(node.path / "away")
     root.mkdir()
-    for act in (tidy, check_alerts):
+    for act in (tidy, partial(check_alerts, loss=StorageLoss())):
         with pytest.raises(TransientError, match="unable to open database file"):
             act(built, datetime.now(UTC))
     assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_mounted_over", [True, False])
+def test_health_and_metrics_report_a_storage_root_that_is_away(node: NodeDirectory, *, is_mounted_over: bool) -> None:
+    built = node.build()
+    (node.path / "storage").rename(node.path / "away")
+    if is_mounted_over:
+        (node.path / "storage").mkdir()
+    (storage,) = [check for check in checks(built) if check.name == "storage"]
+    assert not storage.ok
+    assert "Is the share or disk mounted?" in storage.fact
+    assert [one.value for one in measure(built, datetime.now(UTC)) if one.metric is FREE_BYTES] == [0]
 
 
 @pytest.mark.parametrize("error", [PermanentError("Image 1.2 cannot be read any more"), FileNotFoundError(2, "x")])

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from glam_node.node.scp.contexts import TRANSFER_SYNTAXES
-from glam_node.node.storage.instances import write_marker
+from glam_node.node.storage.root import write_marker
 from tests.data_sets import MG, data_set
 from tests.integration.scp.conftest import Receiver, running_receiver
 from tests.integration.scp.raw import VERIFICATION, Sender, command, echo_rq, element, p_data, pdv, store_rq

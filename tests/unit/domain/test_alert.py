@@ -26,6 +26,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("backlog_growing", "", {"oldest_job_s": 1801}),
     ("worker_gone", "", {"due_job_s": 601}),
     ("disk_low", "", {"free_bytes": 1_999}),
+    ("disk_low", "storage.root", {"free_bytes": None}),
     ("no_studies", "", {"last_image_s": 43_201}),
     ("needs_a_person", "", {"failed_jobs": 1}),
     ("needs_a_person", "", {"abandoned_deliveries": 2}),

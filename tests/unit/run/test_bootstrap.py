@@ -11,7 +11,7 @@ from glam_node.inference.options import Measure
 from glam_node.inference.route_record import RECORD_FILE
 from glam_node.node.bootstrap import build_node, configured_package, database_trouble, load_configured_predictor
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.storage.instances import MARKER, write_marker
+from glam_node.node.storage.root import MARKER, write_marker
 from glam_node.settings.schema import Settings
 from tests.unit.inference.glam.tiny_package import tiny_package
 

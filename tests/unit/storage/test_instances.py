@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from glam_node.node.errors import TransientError
 from glam_node.node.storage import instances
-from glam_node.node.storage.instances import IncomingFile, InstanceStore, StorageRoot, is_valid_uid, write_marker
+from glam_node.node.storage.instances import IncomingFile, InstanceStore, is_valid_uid
+from glam_node.node.storage.root import StorageRoot, write_marker
 
 
 @pytest.fixture

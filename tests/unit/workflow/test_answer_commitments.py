@@ -13,7 +13,7 @@ from glam_node.node.db import commitments
 from glam_node.node.domain.commitment import CommitmentReply, Failure, Reference
 from glam_node.node.domain.job import RetryPolicy
 from glam_node.node.errors import TransientError
-from glam_node.node.storage.instances import MARKER, write_marker
+from glam_node.node.storage.root import MARKER, write_marker
 from glam_node.node.workflow.deliver import answer_commitments as answer_commitments_module
 from glam_node.node.workflow.deliver.answer_commitments import answer_commitments, reply_to
 from tests.unit.workflow.workbench import Workbench

@@ -16,7 +16,7 @@ from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.results.scores import mean_scores
 from glam_node.node.storage.findings import findings_path
-from glam_node.node.storage.instances import MARKER, write_marker
+from glam_node.node.storage.root import MARKER, write_marker
 from glam_node.result_kinds import (
     ANALYSIS_KINDS,
     COMPREHENSIVE_SR,

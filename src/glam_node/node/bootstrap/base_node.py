@@ -18,7 +18,8 @@ from glam_node.node.db.engine import SessionFactory, database_url, is_damaged, o
 from glam_node.node.domain.words import unstopped
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.storage.files import PRIVATE_DIRECTORY, make_directory
-from glam_node.node.storage.instances import MARKER, InstanceStore, read_marker, write_marker
+from glam_node.node.storage.instances import InstanceStore
+from glam_node.node.storage.root import MARKER, read_marker, write_marker
 from glam_node.settings.schema import Settings
 
 

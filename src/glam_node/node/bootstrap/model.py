@@ -12,7 +12,7 @@ from glam_node.inference.package import ModelPackage, OperatingPoint, read_packa
 from glam_node.inference.platt import PlattScale
 from glam_node.inference.predictor import Predictor, load_object
 from glam_node.inference.route_record import RECORD_FILE
-from glam_node.node.storage.instances import read_marker
+from glam_node.node.storage.root import read_marker
 from glam_node.settings.inference import OperatingPointSettings
 from glam_node.settings.schema import Settings
 

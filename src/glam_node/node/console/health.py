@@ -49,6 +49,7 @@ def _database(node: Node) -> str:
 
 
 def _storage(node: Node) -> str:
+    node.store.require()
     free, least = node.store.free_bytes(), node.settings.storage.minimum_free_bytes
     if free < least:
         raise OSError(f"{free} bytes are free, {least} needed")

@@ -66,7 +66,7 @@ def _waiting(session: Session, node: Node, now: datetime) -> Iterator[Sample]:
 
 
 def _on_disk(node: Node) -> Iterator[Sample]:
-    yield Sample(metrics.FREE_BYTES, node.store.free_bytes())
+    yield Sample(metrics.FREE_BYTES, node.store.free_bytes_or_none() or 0)
     yield Sample(metrics.LEAST_FREE_BYTES, node.settings.storage.minimum_free_bytes)
 
 

@@ -65,8 +65,8 @@ class AlertFacts:
     """Number of studies with images in doubt, by kind of doubt."""
     last_image_s: float | None = None
     """Time since the last image was received."""
-    free_bytes: int = 0
-    """Free space of the storage root."""
+    free_bytes: int | None = 0
+    """Free space of the storage root; None while the root is away, such as a share that is not mounted."""
     minimum_free_bytes: int = 0
     """Free space below which C-STORE is refused."""
     left_out: Mapping[str, int] = field(default_factory=dict)
@@ -156,7 +156,11 @@ def _worker_gone(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
 
 
 def _disk_low(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
-    if facts.free_bytes < LOW_DISK_FACTOR * facts.minimum_free_bytes:
+    if facts.free_bytes is None:
+        fact = "storage.root is away: no image is received and no study is analysed."
+        action = "Check whether its share or disk is mounted. Work continues when it is mounted again."
+        yield Alert("disk_low", "storage.root", fact, action)
+    elif facts.free_bytes < LOW_DISK_FACTOR * facts.minimum_free_bytes:
         fact = f"{facts.free_bytes} bytes are free; below {facts.minimum_free_bytes} bytes C-STORE is refused."
         action = "Free some disk space, or set retention.free_bytes so that files of done studies are removed earlier."
         yield Alert("disk_low", "", fact, action)

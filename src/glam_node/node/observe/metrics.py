@@ -24,7 +24,9 @@ OLDEST_DELIVERY = Metric(
     ("destination",),
 )
 LAST_IMAGE = Metric("glam_node_last_image_seconds", "Seconds since the last instance was received; -1 if never.")
-FREE_BYTES = Metric("glam_node_storage_free_bytes", "Free bytes on the file system of storage.root.")
+FREE_BYTES = Metric(
+    "glam_node_storage_free_bytes", "Free bytes on the file system of storage.root; 0 while it is away."
+)
 LEAST_FREE_BYTES = Metric("glam_node_storage_minimum_free_bytes", "C-STORE is answered with 0xA700 below this.")
 RUNNING_JOBS = Metric("glam_node_running_jobs", "Jobs that workers are running.")
 RECENT_ANALYSES, LEAST_ANALYSES = 100, 20

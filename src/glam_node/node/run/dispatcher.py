@@ -30,7 +30,7 @@ from glam_node.node.workflow.assemble.rule_headers import headers_of_complete_st
 from glam_node.node.workflow.assemble.submit import ring_waiting_jobs, submit_complete_studies
 from glam_node.node.workflow.operate.recovery import recover, shorten_impossible_waits
 from glam_node.node.workflow.operate.retention import finish_retirement, retire, retire_newer_versions
-from glam_node.node.workflow.record.alerts import send_alerts, update_alerts
+from glam_node.node.workflow.record.alerts import StorageLoss, send_alerts, update_alerts
 from glam_node.node.workflow.record.audit_trail import EVENTS_AT_ONCE, forward_audit_messages, write_audit_messages
 from glam_node.node.workflow.record.events import record_settings
 from glam_node.node.workflow.record.traces import Export, export_traces
@@ -83,7 +83,8 @@ def _keep_audit_trail(running: Running) -> None:
 
 
 def _watch(running: Running) -> None:
-    repeat(lambda: check_alerts(running.node, datetime.now(UTC)), every_s=ALERT_INTERVAL_S, stop=running.stop)
+    loss = StorageLoss()
+    repeat(lambda: check_alerts(running.node, datetime.now(UTC), loss), every_s=ALERT_INTERVAL_S, stop=running.stop)
 
 
 def _record_settings(running: Running) -> None:
@@ -133,18 +134,28 @@ def write_audit_trail(node: Node) -> None:
             continue
 
 
-def check_alerts(node: Node, now: datetime) -> None:
+def check_alerts(node: Node, now: datetime, loss: StorageLoss) -> None:
     """Record which alerts began or ended, and send them to every channel.
+
+    If the database does not answer because the storage root is away, that alert is sent without the database.
 
     Raises:
         TransientError: The database does not answer.
     """
     live = [name for name, destination in node.settings.destinations.items() if destination.mode == "live"]
-    space = node.store.free_bytes(), node.settings.storage.minimum_free_bytes
-    with database_trouble(node.settings):
-        update_alerts(node.sessions, node.alert_rules, live, space, list(node.alert_channels), now)
-        while send_alerts(node.sessions, node.alert_channels, lambda: now):
-            continue
+    free = node.store.free_bytes_or_none()
+    space = free, node.settings.storage.minimum_free_bytes
+    try:
+        with database_trouble(node.settings):
+            update_alerts(node.sessions, node.alert_rules, live, space, list(node.alert_channels), now)
+            while send_alerts(node.sessions, node.alert_channels, lambda: now):
+                continue
+    except TransientError:
+        if free is None:
+            loss.report(node.alert_rules, node.alert_channels, now)
+        raise
+    if free is not None:
+        loss.report_over(node.alert_channels, now)
 
 
 def _trace_export(settings: Settings) -> Export | None:

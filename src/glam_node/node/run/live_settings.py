@@ -18,7 +18,7 @@ from glam_node.node.run.process import child_environment
 from glam_node.node.run.process_lifecycle import RELOAD_SIGNAL
 from glam_node.node.run.supervisor import Child
 from glam_node.node.storage.files import write_durably
-from glam_node.node.storage.instances import StorageRoot
+from glam_node.node.storage.root import StorageRoot
 from glam_node.settings.environment import SETTINGS_VARIABLE
 from glam_node.settings.keys import ENVIRONMENT_PREFIX
 from glam_node.settings.load import SettingsError, load_settings, validated

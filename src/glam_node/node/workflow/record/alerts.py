@@ -1,6 +1,7 @@
 """Alerts: messages by webhook and mail, sent once when a problem begins and once when it is over."""
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -8,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db import alerts, backlog, conflicts, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
-from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES, Alert, AlertFacts, AlertMessage, AlertRules
+from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES, Alert, AlertFacts, AlertMessage, AlertRules, Phase
 from glam_node.node.domain.alert import alerts as current_alerts
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.event import EventKind
@@ -31,7 +32,7 @@ def update_alerts(
     sessions: SessionFactory,
     rules: AlertRules,
     live: Collection[str],
-    space: tuple[int, int],
+    space: tuple[int | None, int],
     channels: Collection[str],
     now: datetime,
 ) -> list[Alert]:
@@ -43,7 +44,7 @@ def update_alerts(
         sessions: Database sessions.
         rules: Thresholds, and the alerts that the site wants.
         live: Names of the destinations that results are sent to.
-        space: Bytes that are free in the storage root, and bytes below which C-STORE is refused.
+        space: Free bytes of the storage root (None while it is away), and bytes below which C-STORE is refused.
         channels: Names of the channels.
         now: Current time.
 
@@ -84,20 +85,52 @@ def _send_one(sessions: SessionFactory, name: str, channel: Channel, now: dateti
         message = alerts.next_message(session, name, now)
     if message is None:
         return False
+    is_accepted = _is_accepted(channel, message)
+    with sessions.begin() as session:
+        if is_accepted:
+            alerts.mark_sent(session, message, now)
+        else:
+            again = SEND_AGAIN.next_attempt_at(message.attempt + 1, now) or now + KEPT
+            alerts.postpone(session, message, again)
+    return is_accepted
+
+
+class StorageLoss:
+    """The alert that the storage root is away, sent without the database, which is lost together with the root."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, AlertMessage] = {}
+        """The message that each channel accepted."""
+
+    def report(self, rules: AlertRules, channels: Mapping[str, Channel], now: datetime) -> None:
+        """Send the alert, if the site wants it, to every channel that has not accepted it yet."""
+        for alert in current_alerts(AlertFacts(free_bytes=None), rules):
+            for name in channels.keys() - self._told.keys():
+                number = int(now.timestamp())  # not a number of the database
+                message = AlertMessage(
+                    number, alert.name, alert.subject, Phase.BEGINS, name, alert.fact, alert.action, now
+                )
+                if _is_accepted(channels[name], message):
+                    self._told[name] = message
+
+    def report_over(self, channels: Mapping[str, Channel], now: datetime) -> None:
+        """Send to every channel that accepted the alert that it is over."""
+        for name, message in list(self._told.items()):
+            over = replace(message, phase=Phase.OVER, at=now)
+            if name not in channels or _is_accepted(channels[name], over):
+                del self._told[name]
+
+
+def _is_accepted(channel: Channel, message: AlertMessage) -> bool:
     try:
         channel(message)
     except Exception as error:  # a programming error in one channel must not keep the others from their messages
-        again = SEND_AGAIN.next_attempt_at(message.attempt + 1, now) or now + KEPT
-        log.warning("alert_not_sent", channel=name, alert=message.name, failure=describe(error))
-        with sessions.begin() as session:
-            alerts.postpone(session, message, again)
+        log.warning("alert_not_sent", channel=message.channel, alert=message.name, failure=describe(error))
         return False
-    with sessions.begin() as session:
-        alerts.mark_sent(session, message, now)
     return True
 
 
-def _facts(session: Session, live: Collection[str], space: tuple[int, int], now: datetime) -> AlertFacts:
+def _facts(session: Session, live: Collection[str], space: tuple[int | None, int], now: datetime) -> AlertFacts:
     def age(since: datetime | None) -> float | None:
         return None if since is None else max(0.0, (now - since).total_seconds())
 
