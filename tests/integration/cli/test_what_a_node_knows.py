@@ -1,6 +1,7 @@
 """Tests of `status`, `study list`, `study show` and the actions on a study, with a real database."""
 
 import json
+from copy import deepcopy
 from datetime import UTC, datetime
 
 import pytest
@@ -9,7 +10,7 @@ from pydicom.uid import SegmentationStorage
 from sqlalchemy import text, update
 
 from glam_node.node.db import audit
-from glam_node.node.db.tables import StudyRow
+from glam_node.node.db.tables import EventRow, StudyRow
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
@@ -134,6 +135,20 @@ def test_status_says_what_to_do_about_studies_that_the_demonstration_left_out(si
         "Set inference.package",
     ):
         assert words in told
+
+
+def test_a_study_that_was_analysed_without_a_view_is_marked(site: Site, exam: list[Dataset]) -> None:
+    black = deepcopy(exam)
+    black[1].PixelData = bytes(len(black[1].PixelData))
+    uid = reported(site, black)
+    with site.bench.sessions.begin() as session:
+        session.execute(update(EventRow).values(at=datetime.now(UTC)))
+    lacks = "1 of 4 views not analysed"
+    for command in (["status"], ["study", "list"], ["study", "show", uid]):
+        told = glam_node("--settings", site.settings_path, *command).stdout
+        assert lacks in " ".join(told.split()), told
+    state = json.loads(glam_node("--settings", site.settings_path, "status", "--json").stdout)
+    assert state["incomplete"] == {uid: lacks}
 
 
 def test_status_is_exit_code_1_when_something_was_given_up(site: Site, exam: list[Dataset]) -> None:

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,16 @@ def test_a_study_has_a_page_with_its_views_results_and_timeline(
     for words in ("REPORTED", "L MLO with", "archive", "handed to delivery", "UNTRAINED"):
         assert words in page
     assert len(re.findall(r"<img class=.grey. ", page)) == 4
+
+
+def test_the_list_marks_a_study_that_was_analysed_without_a_view(
+    console: Console, bench: Workbench, exam: list[Dataset]
+) -> None:
+    black = deepcopy(exam)
+    black[1].PixelData = bytes(len(black[1].PixelData))
+    bench.run(bench.submitted(*black))
+    assert "1 of 4 views not analysed" in console.text("/")
+    assert ",1 of 4 views not analysed," in console.text("/studies.csv")
 
 
 def test_no_page_shows_name_id_or_birth_date(console: Console, bench: Workbench, exam: list[Dataset]) -> None:

@@ -13,7 +13,7 @@ def test_the_views_of_patients_are_left_out_by_the_demonstration_package(bench: 
         image.Manufacturer = image.ManufacturerModelName = "of a machine"
     bench.receive(*exam)
     demonstration = EligibilityRules(1, accept_implants=True, kinds=KindRules(phantoms_only=True))
-    assert summary(bench.study(), ELIGIBILITY)["views"] == "R CC, L CC, R MLO, L MLO"
-    assert summary(bench.study(), demonstration)["views"] == (
+    assert summary(bench.study(), ELIGIBILITY, None)["views"] == "R CC, L CC, R MLO, L MLO"
+    assert summary(bench.study(), demonstration, None)["views"] == (
         "R CC, L CC, R MLO, L MLO: left out (demonstration_package)"
     )

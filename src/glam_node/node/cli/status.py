@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 REFUSALS = (EventKind.ASSOCIATION_REJECTED, EventKind.ASSOCIATION_ABORTED, EventKind.INSTANCE_REFUSED)
 REFUSED_SHOWN, LOOKED_AT = 5, 100
 """Number of refusals of each kind to show, and number of the newest events to search for them."""
-IN_DOUBT_SHOWN = 20
+IN_DOUBT_SHOWN = INCOMPLETE_SHOWN = 20
+ANALYSES = 1000
+"""Number of the newest analyses to search for views that were not analysed."""
 
 
 def status(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
@@ -63,9 +65,20 @@ def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
             "oldest_unfinished_job_at": backlog.oldest_unfinished_job(session),
             "destinations": destinations,
             "left_out": backlog.left_out(session, REMEDIES, datetime.now(UTC) - LEFT_OUT_WITHIN),
+            "incomplete": _incomplete(audit.recent(session, EventKind.JOB_SUCCEEDED, ANALYSES)),
             "in_doubt": [{**asdict(one), "is_grave": one.is_grave} for one in conflicts.in_doubt(session)],
             "refused": {event: _refused(audit.recent(session, event, LOOKED_AT), settings) for event in REFUSALS},
         }
+
+
+def _incomplete(analyses: "list[Event]") -> dict[str, str]:
+    """Return how many views the latest analysis of each study of the last day lacks, by Study Instance UID."""
+    from glam_node.node.domain.alert import LEFT_OUT_WITHIN
+    from glam_node.node.workflow.operate.study_description import incomplete
+
+    since = datetime.now(UTC) - LEFT_OUT_WITHIN
+    latest = {event.study_instance_uid: event for event in reversed(analyses) if event.at >= since}
+    return {uid: lacks for uid, event in latest.items() if (lacks := incomplete(event))}
 
 
 def _refused(events: "list[Event]", settings: "Settings") -> list[dict[str, Any]]:
@@ -87,6 +100,7 @@ def _print(state: dict[str, Any]) -> None:
         if row.get("last_failure"):
             typer.echo(f"    last delivery failed: {row['last_failure']}")
     _print_left_out(state["left_out"])
+    _print_incomplete(state["incomplete"])
     _print_in_doubt(state["in_doubt"])
     for event, refusals in state["refused"].items():
         for refused in refusals:
@@ -101,6 +115,16 @@ def _print_left_out(left_out: dict[str, int]) -> None:
         fact, remedy = REMEDIES[rule]
         typer.echo(f"not analysed  {counted(count, 'study')} in the last day by {rule}: such studies {fact}")
         typer.echo(f"    what to do: {remedy}")
+
+
+def _print_incomplete(studies: dict[str, str]) -> None:
+    """Print the studies of the last day that were analysed without some of their views."""
+    if not studies:
+        return
+    told = f"{counted(len(studies), 'study')} in the last day; `glam-node study show UID` has the reasons"
+    typer.echo(f"views not analysed  {told}")
+    for uid, lacks in list(studies.items())[:INCOMPLETE_SHOWN]:
+        typer.echo(f"    {uid}: {lacks}")
 
 
 def _print_in_doubt(doubts: list[dict[str, Any]]) -> None:

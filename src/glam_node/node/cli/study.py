@@ -68,11 +68,16 @@ def list_studies(
     """List the studies with their state and its reason."""
     configured = command_settings(ctx, settings)
     from glam_node.node.bootstrap import eligibility_rules
+    from glam_node.node.db import audit
     from glam_node.node.db.studies import recent
+    from glam_node.node.domain.event import EventKind
     from glam_node.node.workflow.operate.study_description import summary
 
     with reading_sessions(ctx, configured)() as session:
-        rows = [summary(study, eligibility_rules(configured)) for study in recent(session, limit)]
+        listed, rules = recent(session, limit), eligibility_rules(configured)
+        uids = [study.study_instance_uid for study in listed]
+        analysed = audit.newest_of_studies(session, EventKind.JOB_SUCCEEDED, uids)
+        rows = [summary(study, rules, analysed.get(study.study_instance_uid)) for study in listed]
     if as_json:
         print_json(rows)
         return
@@ -85,7 +90,8 @@ def list_studies(
     for row in rows:
         at = row["last_received_at"].strftime("%Y-%m-%d %H:%M:%S")
         state = row["state"] if row["standing"] == "FREE" else f"{row['state']}, {row['standing']}"
-        table.add_row(row["study_instance_uid"], state, row["views"], at, row["reason"] or row["rule"])
+        views = "; ".join(filter(None, (row["views"], row["incomplete"])))
+        table.add_row(row["study_instance_uid"], state, views, at, row["reason"] or row["rule"])
     text_output().print(table)
 
 
@@ -131,6 +137,8 @@ def _print_state(study: dict[str, Any], out: "Console") -> None:
     """Print the state of a study, its standing and the doubts about its images."""
     out.print(f"Study {study['study_instance_uid']}", style="bold")
     out.print(f"{study['state']}  {study['rule']}  {study['reason']}")
+    if study["incomplete"]:
+        out.print(f"{study['incomplete']}: the table of scores has the reasons")
     if study["standing"] != "FREE":
         out.print(f"{study['standing']}  {study['standing_reason']}")
     if study["remedy"]:

@@ -56,7 +56,8 @@ _WORST_FIRST = (
     DeliveryState.COMMITTED,
     DeliveryState.WITHHELD,
 )
-_COLUMNS = ("study_instance_uid", "state", "delivery", "standing", "rule", "reason", "views", "instance_count")
+_ABOUT = ("study_instance_uid", "state", "delivery", "standing", "rule", "reason")
+_COLUMNS = (*_ABOUT, "views", "incomplete", "instance_count")
 _TIMES = ("first_received_at", "last_received_at")
 _IDENTITY = ("patient_id", "accession_number", "study_date")
 
@@ -224,7 +225,7 @@ def _rows(session: Session, leaf: StudyPage, rules: EligibilityRules) -> list[di
     sent = search.delivery_counts(session, uids)
     return [
         {
-            **summary(study, rules),
+            **summary(study, rules, analysed.get(study.study_instance_uid)),
             "accession_number": study.attributes.accession_number,
             "scores": _scores(analysed.get(study.study_instance_uid)),
             "delivery": delivery_state(sent.get(study.study_instance_uid, Counter())),

@@ -19,9 +19,11 @@ from glam_node.node.domain.eligibility import (
     standard_view,
     views_named,
 )
+from glam_node.node.domain.event import Event, EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import Study, StudyState
+from glam_node.node.domain.words import counted
 from glam_node.node.storage.findings import latest_findings
 from glam_node.result_kinds import RESULT_KINDS
 
@@ -35,8 +37,14 @@ TO_CORRECT = (
 """Remedy for a study that is left out because its images are of two patients or studies."""
 
 
-def summary(study: Study, rules: EligibilityRules) -> dict[str, Any]:
-    """Return the facts about a study that a list shows; `rules` decide which of its images count as views."""
+def summary(study: Study, rules: EligibilityRules, analysed: Event | None) -> dict[str, Any]:
+    """Return the facts about a study that a list shows.
+
+    Args:
+        study: The study.
+        rules: Rules that decide which of its images count as views.
+        analysed: The event of its latest analysis; None if there is none.
+    """
     images = [instance for instance in study.instances if image_left_out(instance, rules) is None]
     return {
         "study_instance_uid": study.study_instance_uid,
@@ -46,10 +54,18 @@ def summary(study: Study, rules: EligibilityRules) -> dict[str, Any]:
         "standing": str(study.standing),
         "standing_reason": study.standing_reason,
         "views": _views(study, images, rules),
+        "incomplete": incomplete(analysed),
         "instance_count": len(study.instances),
         "first_received_at": study.first_received_at,
         "last_received_at": study.last_received_at,
     }
+
+
+def incomplete(analysed: Event | None) -> str:
+    """Return how many views an analysis could not analyse, such as "1 of 4 views not analysed"; empty if none."""
+    detail: EventDetail = {} if analysed is None else analysed.detail
+    missing = detail.get("not_analysed", 0)
+    return f"{missing} of {counted(detail['images'], 'view')} not analysed" if missing else ""
 
 
 def _views(study: Study, images: Sequence[SOPInstance], rules: EligibilityRules) -> str:
@@ -70,11 +86,12 @@ def describe(study: Study, rules: EligibilityRules, sessions: SessionFactory, ro
         its_deliveries = deliveries.of_study(session, uid)
         timeline = audit.timeline(session, uid)
         newer = conflicts.open_of_study(session, uid)
+    analyses = [event for event in timeline if event.kind is EventKind.JOB_SUCCEEDED]
     findings = latest_findings(root, its_jobs)
     superseded = {job.job_id for job in its_jobs if job.state is JobState.SUPERSEDED}
     described = [_delivery(delivery, superseded) for delivery in its_deliveries]
     return {
-        **summary(study, rules),
+        **summary(study, rules, analyses[-1] if analyses else None),
         "instances": [
             _instance(one, left_out.get(one.sop_instance_uid) or image_left_out(one, rules)) for one in study.instances
         ],
