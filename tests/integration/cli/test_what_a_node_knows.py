@@ -2,22 +2,27 @@
 
 import json
 from copy import deepcopy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 from sqlalchemy import text, update
 
+from glam_node.inference.threshold import ThresholdPredictor
+from glam_node.node.bootstrap import build_node
 from glam_node.node.db import audit
 from glam_node.node.db.tables import EventRow, StudyRow
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
+from glam_node.node.workflow.assemble.completion import close_complete_studies
+from glam_node.settings.load import load_settings
 from tests.builders import NOW
 from tests.command_line import glam_node
 from tests.integration.cli.conftest import Site
-from tests.unit.workflow.workbench import Archive, down, unsupported
+from tests.unit.workflow.workbench import Archive, Workbench, down, unsupported
 
 
 def reported(site: Site, exam: list[Dataset]) -> str:
@@ -149,6 +154,20 @@ def test_a_study_that_was_analysed_without_a_view_is_marked(site: Site, exam: li
         assert lacks in " ".join(told.split()), told
     state = json.loads(glam_node("--settings", site.settings_path, "status", "--json").stdout)
     assert state["incomplete"] == {uid: lacks}
+
+
+def test_the_demonstration_package_does_not_hide_the_views_that_arrived(tmp_path: Path, exam: list[Dataset]) -> None:
+    (tmp_path / "node.toml").write_text(f'storage.root = "{tmp_path / "root"}"\n')
+    node = build_node(load_settings(tmp_path / "node.toml", {}))
+    bench = Workbench(node.sessions, node.store, ThresholdPredictor(ThresholdPredictor.built_in_package()))
+    for image in exam:
+        image.Manufacturer = image.ManufacturerModelName = "of a machine"
+    bench.receive(*exam)
+    with node.sessions.begin() as session:
+        close_complete_studies(session, bench.clock() + timedelta(seconds=61), node.assembly_rules)
+    told = glam_node("--settings", tmp_path / "node.toml", "study", "list").stdout
+    assert "R CC, L CC, R MLO, L MLO received, sender quiet for 61 s" in " ".join(told.split())
+    assert "no standard view" not in told
 
 
 def test_status_is_exit_code_1_when_something_was_given_up(site: Site, exam: list[Dataset]) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from glam_node.kinds.facts import KindRules
 from glam_node.node.domain.completeness import Archived, AssemblyRules, completeness
 from glam_node.node.domain.instance import SOPInstance
 from tests.builders import after, four_views, report, sop_instance, study
@@ -40,6 +41,18 @@ def test_the_reason_names_the_views_and_the_silence() -> None:
 
 def test_the_reason_mentions_that_no_standard_view_arrived() -> None:
     assert completeness(study(report()), RULES, after(300)).reason.startswith("no standard view received")
+
+
+def test_the_reason_names_views_that_arrived_and_are_left_out() -> None:
+    reason = completeness(study(*FOR_PROCESSING), RULES, after(300)).reason
+    assert reason == "R CC, L CC, R MLO, L MLO (left out: for_processing_only) received, sender quiet for 300 s"
+
+
+def test_patients_views_complete_a_study_under_a_package_for_phantoms_alone() -> None:
+    rules = replace(RULES, kinds=KindRules(phantoms_only=True))
+    whole = completeness(study(*four_views()), rules, after(12))
+    assert whole.rule == "settle_time"
+    assert whole.reason == "R CC, L CC, R MLO, L MLO received, sender quiet for 12 s"
 
 
 def test_a_study_that_keeps_arriving_is_complete_at_its_maximum_age() -> None:

@@ -1,13 +1,13 @@
 """Completeness: the decision whether all images of a screening study have arrived."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
 from glam_node.kinds.predicates import STANDARD_VIEWS, View, is_implant_displaced
 from glam_node.kinds.table import kind_left_out
-from glam_node.node.domain.eligibility import standard_view, views_named
+from glam_node.node.domain.eligibility import is_mammogram, standard_view, views_named
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.study import Study
 
@@ -125,26 +125,37 @@ def completeness(study: Study, rules: AssemblyRules, now: datetime, archived: Ar
         now: The current time.
         archived: The answer of the archive since the last instance arrived; None without one.
     """
-    images = [one for one in study.instances if kind_left_out(one.attributes, one.sop_class_uid, rules.kinds) is None]
+    # Whether a study has arrived does not depend on the package: a demonstration analyses no patient, but the same
+    # views are expected.
+    kinds = replace(rules.kinds, phantoms_only=False)
+    images = [one for one in study.instances if kind_left_out(one.attributes, one.sop_class_uid, kinds) is None]
     facts = _Facts(
         views=frozenset(standard_view(image) for image in images),
         silence_s=(now - study.last_received_at).total_seconds(),
         age_s=(now - study.receiving_since).total_seconds(),
         archived=archived,
-        waits_for_displaced=bool(_displaced_views_missing(images, rules.kinds)),
+        waits_for_displaced=bool(_displaced_views_missing(images, kinds)),
     )
     rule = next((rule for rule in _RULES if rule.holds(facts, rules)), None)
     if rule is None:
         return Completeness(False)
     reason = rule.because.format(
-        views=views_named(facts.views),
+        views=views_named(facts.views) if images else _views_left_out(study, kinds),
         silence=facts.silence_s,
         age=facts.age_s,
         images=study.mammograms,
         archive=archived.archive if archived is not None else "",
     )
-    missing = _still_missing(archived) + _without_displaced(_displaced_views_missing(images, rules.kinds))
+    missing = _still_missing(archived) + _without_displaced(_displaced_views_missing(images, kinds))
     return Completeness(True, rule.name, reason + missing)
+
+
+def _views_left_out(study: Study, kinds: KindRules) -> str:
+    """Return the views of all mammograms, none of which can be analysed, and the rules that leave them out."""
+    mammograms = [one for one in study.instances if is_mammogram(one)]
+    left_out = [kind_left_out(one.attributes, one.sop_class_uid, kinds) for one in mammograms]
+    because = ", ".join(dict.fromkeys(by.rule for by in left_out if by is not None))
+    return views_named(map(standard_view, mammograms)) + (f" (left out: {because})" if because else "")
 
 
 def _displaced_views_missing(images: Sequence[SOPInstance], rules: KindRules) -> set[View]:
