@@ -147,3 +147,23 @@ def test_each_delivery_is_claimed_by_one_of_several_senders(sessions: SessionFac
     with ThreadPoolExecutor(4) as pool:
         won = list(pool.map(contenders.claim_deliveries, [url] * 4, ["archive"] * 4))
     assert sorted(one for wins in won for one in wins) == sorted(one.delivery_id for one in queued)
+
+
+def test_a_destination_that_is_back_makes_results_due_except_those_just_sent(
+    sessions: SessionFactory, job_id: str
+) -> None:
+    late = {"next_attempt_at": after(600), "attempt": 2}
+    just_sent, waiting = delivery(alone=True, **late), delivery(alone=True, **late)
+    others = [
+        delivery(next_attempt_at=after(15), attempt=2),
+        delivery(next_attempt_at=after(600), attempt=4),
+        delivery(destination="workstation", **late),
+        delivery(state=DeliveryState.ABANDONED, **late),
+    ]
+    add(sessions, job_id, just_sent, waiting, *others)
+    with sessions.begin() as session:
+        due = deliveries.make_due(session, "archive", NOW, [just_sent], later_than=after(15), failed_at_most=3)
+    assert due == 1
+    kept = {one.delivery_id: replace(one, job_id=job_id) for one in (just_sent, *others)}
+    made_due = replace(waiting, job_id=job_id, next_attempt_at=NOW, alone=False)
+    assert {one.delivery_id: one for one in stored(sessions)} == kept | {waiting.delivery_id: made_due}
