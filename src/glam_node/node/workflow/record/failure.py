@@ -33,7 +33,8 @@ def kind_of(error: Exception) -> FailureKind:
 def is_out_of_memory(error: Exception) -> bool:
     """Return whether memory was too short, so that another attempt in this process would fail, too."""
     # torch has no class of its own for an error of its allocator on CPUs.
-    return isinstance(error, MemoryError | OutOfMemory) or "DefaultCPUAllocator" in str(error)
+    of_torch = type(error) is RuntimeError and "DefaultCPUAllocator" in str(error)
+    return isinstance(error, MemoryError | OutOfMemory) or of_torch
 
 
 def is_machine_failure(error: Exception) -> bool:
