@@ -202,6 +202,62 @@ def test_the_first_images_can_be_taken_back(bench: Workbench, send: Send, exam: 
     assert len(dispatched(bench)) == 1
 
 
+class CrossedStore(InstanceStore):
+    """A storage root in which something else happens once the first file is linked."""
+
+    meanwhile: Callable[[], object]
+
+    def link(self, kept: str, relative: str) -> None:
+        """Link the file, and let the other thing happen."""
+        super().link(kept, relative)
+        self.meanwhile, happens = (lambda: None), self.meanwhile
+        happens()
+
+
+def refused(bench: Workbench, meanwhile: Callable[[], object]) -> None:
+    """Take the newer versions while something else happens, and expect that the action is refused."""
+    store = CrossedStore(bench.store.root)
+    store.meanwhile = meanwhile
+    with pytest.raises(PermanentError):
+        take_newer(bench.sessions, bench.order("the archive corrected the patient"), store)
+
+
+def stored_files(bench: Workbench) -> set[Path]:
+    return set((bench.store.root / "instances").rglob("*.dcm"))
+
+
+@pytest.mark.parametrize("stated", [{"PatientID": "CORRECTED"}, {"StudyInstanceUID": "2.25.77"}])
+def test_a_refused_action_leaves_no_links(
+    bench: Workbench, send: Send, exam: list[Dataset], stated: dict[str, str]
+) -> None:
+    reported(bench, send, exam)
+    send(*changed(exam, **stated))
+    before = stored_files(bench)
+    refused(bench, lambda: keep(bench))
+    assert stored_files(bench) == before
+
+
+def test_a_refused_action_keeps_the_links_that_another_action_has_taken(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
+    reported(bench, send, exam)
+    send(*changed(exam, PatientID="CORRECTED"))
+    refused(bench, lambda: take(bench))
+    assert all(bench.store.resolve(one.path).exists() for one in bench.study().instances)
+    assert bench.study().attributes.patient_id == "CORRECTED"
+
+
+def test_newer_versions_are_not_taken_when_their_links_are_gone(
+    bench: Workbench, send: Send, exam: list[Dataset]
+) -> None:
+    reported(bench, send, exam)
+    send(*changed(exam, PatientID="CORRECTED"))
+    linked = f"instances/{exam[0].StudyInstanceUID}/*-*.dcm"
+    refused(bench, lambda: next(bench.store.root.glob(linked)).unlink())
+    assert [doubt.kinds for doubt in doubts(bench)] == [("patient",)]
+    assert bench.study().attributes.patient_id == exam[0].PatientID
+
+
 def test_a_study_stays_as_it_was_when_taking_ends_before_its_commit(
     bench: Workbench, send: Send, exam: list[Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,6 +89,14 @@ class InstanceStore(StorageRoot):
             final.hardlink_to(self.root / kept)
         sync_directory(final.parent)
 
+    def unlink(self, relative: str) -> None:
+        """Remove the file at `relative`, and its directory if it is empty. Raises TransientError as `require`."""
+        self.require()
+        path = self.root / relative
+        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.parent.rmdir()
+
     def sweep(self) -> int:
         """Remove partial instances of receivers that have exited; return their number. Raises OSError."""
         return sum(_remove_if_abandoned(part) for part in self._incoming.glob("*.part"))

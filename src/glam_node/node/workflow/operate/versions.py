@@ -44,8 +44,13 @@ def take_newer(sessions: SessionFactory, order: Order, store: InstanceStore) -> 
     with sessions.begin() as session:
         _, newest = _checked_decision(session, order)
     _link(newest, store)
-    with sessions.begin() as session:
-        return _take(session, order, newest)
+    try:
+        with sessions.begin() as session:
+            return _take(session, order, newest, store)
+    except PermanentError:
+        with sessions.begin() as session:
+            _remove_links(session, order, newest, store)
+        raise
 
 
 def _link(newest: Sequence[Conflict], store: InstanceStore) -> None:
@@ -64,13 +69,29 @@ def _link(newest: Sequence[Conflict], store: InstanceStore) -> None:
         store.link(conflict.newer.path, _path(conflict))
 
 
-def _take(session: Session, order: Order, linked: Sequence[Conflict]) -> str:
-    uid = order.study_instance_uid
-    changed = sorted({uid, *(one.newer.study_instance_uid for one in linked)})
+def _remove_links(session: Session, order: Order, linked: Sequence[Conflict], store: InstanceStore) -> None:
+    """Remove the links of a refused action, except those that another action on the study has taken meanwhile."""
+    _lock(session, order, linked)
+    for conflict in linked:
+        path, kept = _path(conflict), studies.find_instance(session, conflict.newer.sop_instance_uid)
+        if kept is None or kept.path != path:
+            store.unlink(path)
+
+
+def _lock(session: Session, order: Order, linked: Sequence[Conflict]) -> list[str]:
+    """Lock the studies that the action changes, and return their UIDs."""
+    changed = sorted({order.study_instance_uid, *(one.newer.study_instance_uid for one in linked)})
     for study_instance_uid in changed:
         studies.get(session, study_instance_uid, for_update=True)
+    return changed
+
+
+def _take(session: Session, order: Order, linked: Sequence[Conflict], store: InstanceStore) -> str:
+    uid = order.study_instance_uid
+    changed = _lock(session, order, linked)
     _, newest = _checked_decision(session, order)
-    if newest != linked:
+    # Another action that was refused may have removed the links before this one locked the study.
+    if newest != linked or not all(store.resolve(_path(one)).exists() for one in linked):
         raise PermanentError(f"Images of study {uid} were received or decided about meanwhile. Repeat this action.")
     for job in jobs.supersede(session, uid, order.at):
         record_event(log, session, EventKind.JOB_SUPERSEDED, order.at, study_instance_uid=uid, job_id=job.job_id)
