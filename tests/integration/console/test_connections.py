@@ -1,6 +1,7 @@
 """Floods of connections, incomplete requests and sign-ins, during which the console answers other clients."""
 
 import resource
+import shutil
 import socket
 import ssl
 import sys
@@ -10,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -25,6 +27,7 @@ from glam_node.node.run.all_in_one import CONSOLE
 from glam_node.node.run.console_sockets import listening_sockets
 from glam_node.node.run.supervisor import Child, Program, stop_together
 from glam_node.node.tls.contexts import CertificateFiles, server_context
+from glam_node.node.tls.reloading import ReloadingContext
 from glam_node.settings.console import ConsoleSettings
 from glam_node.settings.schema import Settings, StorageSettings
 from tests.certificates import Authority, Signed
@@ -43,9 +46,10 @@ def served(root: Path, signed: Signed | None = None) -> Iterator[int]:
     """Serve the console of an empty node as its process does."""
     node = build_node(Settings(storage=StorageSettings(root=root)))
     chosen = ConsoleSettings(port=free_port())
-    encryption = (
-        server_context(CertificateFiles("console", signed.certificate, signed.key), ssl.CERT_NONE) if signed else None
-    )
+    encryption = None
+    if signed is not None:
+        files = CertificateFiles("console", signed.certificate, signed.key)
+        encryption = ReloadingContext(files, partial(server_context, client_certificate=ssl.CERT_NONE))
     server = uvicorn.Server(configuration(create_console(node, chosen.host), chosen, Guard(encryption, ())))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -177,6 +181,34 @@ def answer_of(connection: socket.socket) -> bytes:
 
 def listens(pid: int) -> bool:
     return any(one.status == psutil.CONN_LISTEN for one in psutil.Process(pid).net_connections())
+
+
+def test_a_renewed_certificate_is_used_without_a_restart(tmp_path: Path, authority: Authority) -> None:
+    certificate, key = tmp_path / "console.pem", tmp_path / "console.key"
+
+    def renew(name: str) -> ssl.SSLContext:
+        signed = authority.sign(name)
+        shutil.copyfile(signed.certificate, certificate)
+        shutil.copyfile(signed.key, key)
+        return ssl.create_default_context(cafile=signed.ca)
+
+    context = renew("before")
+    with console(write_node(tmp_path), f'certificate = "{certificate}"\nkey = "{key}"') as port:
+        assert "before" in presented(port, context)
+        renew("after")
+        assert "after" in presented(port, context)
+        key.write_text("damaged")
+        assert "after" in presented(port, context)
+        healthy(port, context)
+
+
+def presented(port: int, context: ssl.SSLContext) -> str:
+    """Return the subject of the certificate that the console presents."""
+    with (
+        socket.create_connection(("127.0.0.1", port)) as raw,
+        context.wrap_socket(raw, server_hostname="localhost") as encrypted,
+    ):
+        return str((encrypted.getpeercert() or {})["subject"])
 
 
 @pytest.mark.alone

@@ -24,7 +24,7 @@ from glam_node.node.run.console_sockets import listening_sockets
 from glam_node.node.run.process import Running, main
 from glam_node.node.run.process_lifecycle import inherited_sockets
 from glam_node.node.tls.contexts import CertificateFiles, server_context
-from glam_node.node.tls.reloading import warn_of_dates
+from glam_node.node.tls.reloading import ReloadingContext
 from glam_node.settings.console import ConsoleSettings
 
 GRACE_S = 3
@@ -37,15 +37,15 @@ def run(running: Running) -> None:
     """Serve the console until asked to stop.
 
     Raises:
-        PermanentError: The port is taken or may not be used.
+        PermanentError: The port is taken or may not be used, or the certificate cannot be used.
     """
     chosen = running.settings.console
     app = create_console(running.node, chosen.host, encrypted=chosen.certificate is not None)
     encryption = None
     if chosen.certificate is not None:
         files = CertificateFiles("console", chosen.certificate, chosen.key)
-        encryption = server_context(files, ssl.CERT_NONE)
-        warn_of_dates(files, encryption)
+        encryption = ReloadingContext(files, partial(server_context, client_certificate=ssl.CERT_NONE))
+        encryption.current()
     sockets = inherited_sockets() or listening_sockets(chosen)
     guard = Guard(encryption, chosen.trusted_proxies)
     server = uvicorn.Server(configuration(app, chosen, guard))

@@ -11,6 +11,7 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from glam_node.node.console.proxies import plain_address
+from glam_node.node.tls.reloading import ReloadingContext
 
 MOST, MOST_OF_ADDRESS = 400, 64
 ACCEPTED_AT_ONCE = 128
@@ -24,7 +25,7 @@ BODY_S = 30.0
 class Guard:
     """The open connections. If there are too many, in total or from one address, the longest inactive one is closed."""
 
-    def __init__(self, encryption: ssl.SSLContext | None, proxies: Sequence[str]) -> None:
+    def __init__(self, encryption: ReloadingContext | None, proxies: Sequence[str]) -> None:
         self.encryption = encryption
         self.is_draining = False
         """Whether another process accepts new connections, and the open ones get only the answers that they await."""
@@ -85,7 +86,7 @@ class GuardedConnection(H11Protocol):
             return
         # asyncio's own TLS server reports a connection only after its handshake: too late to count and time it.
         transport.pause_reading()
-        self._handshake = self.loop.create_task(self._encrypt(transport, self._guard.encryption))
+        self._handshake = self.loop.create_task(self._encrypt(transport, self._guard.encryption.current()))
 
     async def _encrypt(self, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
         encrypted: asyncio.Transport | None = None
