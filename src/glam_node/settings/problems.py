@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,21 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.key}: {self.message}" if self.key else self.message
+
+    @property
+    def explained_key(self) -> str:
+        """The key as `glam-node settings explain` takes it; empty if the mistake is not about the value of a key."""
+        key = re.sub(r"\[\d+\]", "", self.key)
+        return key if generic(tuple(key.split("."))) in keys() else ""
+
+
+def explanation(problems: Iterable[Problem]) -> str:
+    """Return the sentence that names the command which explains the keys; empty if it explains none of them."""
+    explained = dict.fromkeys(problem.explained_key for problem in problems if problem.explained_key)
+    if not explained:
+        return ""
+    key = next(iter(explained)) if len(explained) == 1 else "KEY"
+    return f"`glam-node settings explain {key}` shows the allowed values."
 
 
 def problem_from(mistake: "ErrorDetails", variables: Mapping[Location, Variable]) -> Problem:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.command_line import glam_node
 from tests.integration.archive import Archive
+from tests.integration.cli.planting import Plot
 from tests.integration.redis_server import redis_server
 from tests.peers import PEERS
 from tests.ports import free_port
@@ -47,6 +48,44 @@ def test_an_unknown_name_after_without_is_refused_with_all_names(tmp_path: Path)
     told = " ".join(refused.replace("│", " ").split())
     assert "there is no check nonsense" in told
     assert "storage, retention, ports" in told
+
+
+def test_the_first_word_of_every_line_works_after_without(plot: Plot, tmp_path: Path) -> None:
+    settings = tmp_path / "node.json"
+    settings.write_text(json.dumps(plot.sound() | {"console": {"port": free_port(), "host": "127.0.0.1"}}))
+    lines = json.loads(glam_node("doctor", "--json", "--settings", settings, expect=None).stdout)
+    words = {line["check"].split()[0] for line in lines}
+    assert words >= {"packages", "disk", "AE", "port", "console", "destinations.archive", "golden"}
+    without = [argument for word in sorted({*words, "clock"}) for argument in ("--without", word)]
+    assert json.loads(glam_node("doctor", "--json", "--settings", settings, *without).stdout) == []
+    some = ("--without", "golden", "--without", "disk", "--without", "destinations.archive")
+    left = json.loads(glam_node("doctor", "--json", "--settings", settings, *some, expect=None).stdout)
+    assert {line["check"].split()[0] for line in left} == words - set(some)
+
+
+def test_a_mistake_in_the_settings_cannot_be_left_out(tmp_path: Path) -> None:
+    settings = written(tmp_path, "node.port = 0.5")
+    told = glam_node("doctor", "--settings", settings, "--without", "settings", expect=1).stdout
+    assert "-> Correct it. `glam-node settings explain node.port` shows the allowed values." in told
+
+
+EXPLAINED = {
+    "node.port = 0.5": "`glam-node settings explain node.port` shows the allowed values.",
+    "node.port = 0.5\nnode.host = 1": "`glam-node settings explain KEY` shows the allowed values.",
+    "peers.pacs = { ae_title = 'PACS', hosts = [1] }": "explain peers.pacs.hosts` shows",
+}
+
+
+@pytest.mark.parametrize(("text", "told"), EXPLAINED.items())
+def test_a_wrong_value_is_followed_by_the_command_that_explains_its_key(text: str, told: str, tmp_path: Path) -> None:
+    assert told in glam_node("settings", "check", "--settings", written(tmp_path, text), expect=1).stderr
+
+
+@pytest.mark.parametrize("text", ["nod.port = 1", "node.prt = 1", "not TOML", None])
+def test_mistakes_that_no_key_explains_are_not_followed_by_that_command(text: str | None, tmp_path: Path) -> None:
+    settings = tmp_path / "away.toml" if text is None else written(tmp_path, text)
+    assert "settings explain" not in glam_node("settings", "check", "--settings", settings, expect=1).stderr
+    assert "settings explain" not in glam_node("doctor", "--settings", settings, expect=1).stdout
 
 
 MISTYPED = {

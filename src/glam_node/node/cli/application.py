@@ -193,10 +193,13 @@ def print_problems(error: Any) -> None:
     Args:
         error: A SettingsError.
     """
+    from glam_node.settings.problems import explanation
+
     print_error(f"The settings cannot be used{f': {error.source}' if error.source else ''}")
     for problem in error.problems:
         typer.echo(f"  {problem}", err=True)
-    typer.echo("`glam-node settings explain KEY` shows the allowed values of a key.", err=True)
+    if told := explanation(error.problems):
+        typer.echo(told, err=True)
 
 
 def output_directory(directory: Path) -> Path:

@@ -5,7 +5,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -33,6 +33,16 @@ class Check:
     fact: str
     remedy: str = ""
     """What to do, as a sentence; empty if there is nothing to do."""
+
+    @property
+    def may_be_left_out(self) -> bool:
+        """Whether `--without` may leave the line out; a mistake in the settings is always reported."""
+        return self.name != "settings" or self.verdict is not Verdict.FAIL
+
+
+def is_named(line: str, words: Collection[str]) -> bool:
+    """Return whether one of the words is the name of the line or check, or the first word of it."""
+    return line in words or line.split()[0] in words
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from glam_node.node.cli.application import (
 
 if TYPE_CHECKING:
     from glam_node.node.cli.checks import Check
+    from glam_node.settings.schema import Settings
 
 COLORS = {"ok": typer.colors.GREEN, "warn": typer.colors.YELLOW, "FAIL": typer.colors.RED}
 
@@ -31,15 +32,20 @@ def doctor(
         typer.Option("--self-test", help="Also send a synthetic exam through a separate node to a folder."),
     ] = False,
     without: Annotated[
-        list[str] | None, typer.Option(metavar="CHECK", help="Skip this check, for example model; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="WORD", help="Leave out the lines that begin with WORD, such as model; repeatable."),
     ] = None,
 ) -> None:
     """Check everything that a node needs. Print a line for each check; exit with 1 if one is FAIL."""
+    from glam_node.node.cli.checks import is_named
     from glam_node.node.observe import logs
 
     logs.configure("error", "console")
     done = []
-    for found in _checks(settings_path(ctx, settings), set(without or ()), self_test=self_test):
+    unwanted = set(without or ())
+    for found in _checks(settings_path(ctx, settings), unwanted, self_test=self_test):
+        if found.may_be_left_out and is_named(found.name, unwanted):
+            continue
         check = replace(found, fact=logs.without_secrets(found.fact), remedy=logs.without_secrets(found.remedy))
         done.append(check)
         if not as_json:
@@ -60,10 +66,11 @@ def _print(check: "Check") -> None:
 
 
 def _checks(path: Path | None, without: set[str], *, self_test: bool) -> "Iterator[Check]":
-    from glam_node.node.cli.checks import Check, Verdict, run_checks
+    from glam_node.node.cli.checks import Check, Verdict, is_named, run_checks
     from glam_node.node.cli.checks_of_host import check_decoders, check_packages, check_variables
     from glam_node.node.observe import logs
     from glam_node.settings.load import SettingsError, load_settings
+    from glam_node.settings.problems import explanation
     from glam_node.settings.reference import secrets_in
 
     yield check_packages()
@@ -72,12 +79,7 @@ def _checks(path: Path | None, without: set[str], *, self_test: bool) -> "Iterat
         settings = load_settings(path, os.environ)
     except SettingsError as error:
         for problem in error.problems:
-            yield Check(
-                "settings",
-                Verdict.FAIL,
-                str(problem),
-                "Correct it; `glam-node settings explain` shows the allowed values.",
-            )
+            yield Check("settings", Verdict.FAIL, str(problem), f"Correct it. {explanation([problem])}".rstrip())
         return
     logs.configure("error", "console", secrets_in(settings))
     yield Check("settings", Verdict.OK, str(path) if path else "no settings file, all defaults")
@@ -86,15 +88,23 @@ def _checks(path: Path | None, without: set[str], *, self_test: bool) -> "Iterat
 
     # The speed of the disk is measured first and alone; all other checks run at the same time.
     groups = [[tasks.disk_task(settings)], list(tasks.other_tasks(settings))]
-    _refuse_unknown(without, [task.name for group in groups for task in group])
+    _refuse_unknown(without, [*[task.name for group in groups for task in group], *tasks.OTHER_LINES], settings)
     for group in groups:
-        yield from run_checks(task for task in group if task.name not in without)
+        yield from run_checks(task for task in group if not is_named(task.name, without))
     if self_test:
         yield from run_checks([tasks.self_test_task(settings)])
 
 
-def _refuse_unknown(without: set[str], names: list[str]) -> None:
-    unknown = sorted(without - set(names))
+def _refuse_unknown(without: set[str], names: list[str], settings: "Settings") -> None:
+    """Refuse a word with which no line can begin; some lines are named after a section or key of the settings."""
+    from glam_node.node.cli.checks import is_named
+
+    unknown = sorted(
+        word
+        for word in without
+        if not any(is_named(name, {word}) for name in names)
+        and word.partition(".")[0] not in type(settings).model_fields
+    )
     if unknown:
         raise typer.BadParameter(
             f"there is no check {', '.join(unknown)}. The checks are: {', '.join(names)}.", param_hint="--without"

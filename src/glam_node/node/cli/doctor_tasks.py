@@ -18,6 +18,11 @@ DISK_S = 60.0
 DATABASE_S = 40.0
 MODEL_S = 300.0
 SELF_TEST_S = 900.0
+OTHER_LINES = (
+    *("packages", "decoders", "settings", "environment", "disk speed", "port", "TLS port", "console port"),
+    *("sign-in client", "clock", "deliveries", "workers", "console", "route", "golden case"),
+)
+"""Names of printed lines that are not the name of a task. Others are named after a section or key of the settings."""
 
 
 def disk_task(settings: Settings) -> CheckTask:
