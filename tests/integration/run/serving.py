@@ -15,14 +15,14 @@ SEG, SR = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34"
 
 
 class Serving:
-    """A running `serve` process and its port."""
+    """A running `serve` process, the line that it printed, and its port."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.fullmatch(r"glam-node: listening on 127\.0\.0\.1:(\d+) as GLAMNODE\n", line)
-        assert found, line
+        self.line = process.stdout.readline()
+        found = re.fullmatch(r"glam-node: listening on 127\.0\.0\.1:(\d+)[^\n]* as GLAMNODE[^\n]*\n", self.line)
+        assert found, self.line
         self.port = int(found[1])
 
     def children(self) -> dict[str, psutil.Process]:

@@ -19,6 +19,7 @@ from glam_node.node.db import migrate
 from glam_node.node.db.engine import sqlite_url
 from glam_node.node.scu.echo import echo
 from glam_node.settings.destinations import CStoreSettings
+from tests.certificates import Authority
 from tests.command_line import glam_node
 from tests.integration.archive import Archive, listening
 from tests.integration.modality import MODALITY, send, small_exam
@@ -112,6 +113,18 @@ def refusal(node: NodeDirectory) -> str:
     done = subprocess.run(SERVE_COMMAND, env=node.environment(), capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     return done.stderr
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_the_first_line_names_the_ports_of_tls_and_console(plain: bool, tmp_path: Path, authority: Authority) -> None:
+    node, signed, tls, console = write_node(tmp_path), authority.sign("node"), free_port(), free_port()
+    more = f"[tls]\nport = {tls}\nplain = {str(plain).lower()}\nca = '{signed.ca}'\n"
+    files = f"certificate = '{signed.certificate}'\nkey = '{signed.key}'\n"
+    with node.settings_path.open("a") as settings:
+        settings.write(f"{more}{files}[console]\nport = {console}\n{files}")
+    with serving(node) as served:
+        both = f"127.0.0.1:{served.port} and 127.0.0.1:{tls} (TLS)" if plain else f"127.0.0.1:{tls} (TLS)"
+        assert served.line == f"glam-node: listening on {both} as GLAMNODE, console at https://127.0.0.1:{console}\n"
 
 
 def test_a_second_node_on_the_same_storage_root_is_refused(reported: Reported) -> None:

@@ -20,7 +20,13 @@ def serve(ctx: typer.Context, settings: SettingsOption = None) -> None:
     configured = _settings(ctx, settings)
     from glam_node.node.run import all_in_one
 
-    all_in_one.serve(configured, settings_path(ctx, settings), ready=lambda line: typer.echo(f"glam-node: {line}"))
+    def ready(port: str) -> None:
+        chosen = configured.console
+        scheme = "http" if chosen.certificate is None else "https"
+        console = f", console at {scheme}://{chosen.host}:{chosen.port}" if chosen.port else ""
+        typer.echo(f"glam-node: {_listening(configured, port)}{console}")
+
+    all_in_one.serve(configured, settings_path(ctx, settings), ready)
 
 
 def worker(ctx: typer.Context, settings: SettingsOption = None) -> None:
@@ -36,13 +42,20 @@ def receiver(ctx: typer.Context, settings: SettingsOption = None) -> None:
     configured = _settings(ctx, settings)
     from glam_node.node.run.single_process import keep_running
 
-    where = f"{configured.node.host}:%s as {configured.node.ae_title}"
-    keep_running(
-        "receiver",
-        configured,
-        settings_path(ctx, settings),
-        ready=lambda port: typer.echo(f"glam-node: listening on {where % port}"),
-    )
+    def ready(port: str) -> None:
+        typer.echo(f"glam-node: {_listening(configured, port)}")
+
+    keep_running("receiver", configured, settings_path(ctx, settings), ready=ready)
+
+
+def _listening(settings: "Settings", port: str) -> str:
+    """Return the addresses on which the receiver listens, the first of which has this port."""
+    host, title, tls = settings.node.host, settings.node.ae_title, settings.tls
+    if tls.port is None:
+        return f"listening on {host}:{port} as {title}"
+    if not tls.plain:
+        return f"listening on {host}:{port} (TLS) as {title}"
+    return f"listening on {host}:{port} and {host}:{tls.port} (TLS) as {title}"
 
 
 def _settings(ctx: typer.Context, path: Path | None) -> "Settings":

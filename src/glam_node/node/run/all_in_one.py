@@ -63,7 +63,7 @@ def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str],
     Args:
         settings: The settings of the node.
         settings_path: The file to read again on SIGHUP.
-        ready: Called once, with a line for people, when the receiver listens and every process is ready.
+        ready: Called once, with the port of the receiver, when it listens and every process is ready.
 
     Raises:
         PermanentError: The node cannot start until a person acts.
@@ -81,7 +81,7 @@ def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str],
         live = LiveSettings(settings, settings_path, settings.storage.root, "serve")
         try:
             _start(children, settings, live.environment())
-            _attend(children, live, Signals(stop, reload), ready or (lambda _line: None))
+            _attend(children, live, Signals(stop, reload), ready or (lambda _port: None))
         finally:
             _stop(children)
             live.end()
@@ -158,7 +158,7 @@ def _attend(children: Children, live: LiveSettings, signals: Signals, ready: Cal
             log.info("listening", host=node.host, port=receiver.word, ae_title=node.ae_title)
         if not complete and all(child.word is not None for child in children.values()):
             complete = True
-            ready(f"listening on {node.host}:{receiver.word} as {node.ae_title}")
+            ready(receiver.word or "")
 
 
 def _stop(children: Children) -> None:
