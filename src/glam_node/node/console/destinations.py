@@ -22,6 +22,8 @@ from glam_node.settings.destinations import DestinationSettings, ServerSettings
 
 LONGEST_ECHO_S = 10.0
 """The longest time in seconds that a person waits for the answer, even if the destination's timeout is longer."""
+CHECKS = {"c-store": "C-ECHO", "stow-rs": "test request", "folder": "test file"}
+"""The name of the check by kind of destination, for its button and its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def page(renderer: Renderer, request: Request) -> Response:
     """Show all configured destinations, and others for which results wait."""
     with renderer.sessions() as session:
         found = facts(session, renderer.node.settings.destinations)
-    return renderer.render(request, "destinations", destinations=found)
+    return renderer.render(request, "destinations", destinations=found, checks=CHECKS)
 
 
 def facts(session: Session, configured: dict[str, DestinationSettings]) -> list[DestinationFacts]:
@@ -100,7 +102,7 @@ def _next_attempt(waiting: backlog.Pending | None, calls: destinations.Calls | N
 
 
 class DestinationActions:
-    """The actions on destinations; each destination gets one C-ECHO at a time."""
+    """The actions on destinations; each destination is checked by one request at a time."""
 
     def __init__(self, renderer: Renderer, authentication: Authentication) -> None:
         self._node = renderer.node
@@ -110,15 +112,15 @@ class DestinationActions:
         self._lock = threading.Lock()
 
     def send_echo(self, request: Request, _: Fields) -> Response:
-        """Send a C-ECHO, audit the answer and show it on the page of destinations.
+        """Check a destination, audit the answer and show it on the page of destinations.
 
         Raises:
-            HTTPException: There is no such destination (404), or a C-ECHO to it is under way (409).
+            HTTPException: There is no such destination (404), or a check of it is under way (409).
         """
         name = self._name(request)
         with self._lock:
             if name in self._under_way:
-                raise HTTPException(409, f"A C-ECHO to {name} is already under way. Wait for its answer.")
+                raise HTTPException(409, f"A check of {name} is already under way. Wait for its answer.")
             self._under_way.add(name)
         try:
             outcome = self._echo(name)
@@ -129,7 +131,8 @@ class DestinationActions:
         with self._node.sessions.begin() as session:
             facts = {"account": actor.account, "address": actor.address, "destination": name, "ok": outcome.ok}
             audit.record(session, EventKind.DESTINATION_ASKED, self._now(), **facts, message=outcome.message)
-        words = f"C-ECHO to {name}, {outcome.milliseconds:.0f} ms: {outcome.message}"
+        sent = CHECKS[self._node.settings.destinations[name].kind]
+        words = f"{sent[0].upper()}{sent[1:]} to {name}, {outcome.milliseconds:.0f} ms: {outcome.message}"
         self._sessions.leave_flash(request.cookies.get(COOKIE, ""), Flash(words, good=outcome.ok))
         return RedirectResponse(f"/destinations#destination-{name}", 303)
 

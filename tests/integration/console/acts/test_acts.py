@@ -15,7 +15,8 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from glam_node.node.bootstrap import Node
+from glam_node.node.bootstrap import Node, build_node
+from glam_node.node.console.app import create_console
 from glam_node.node.console.identity_access_log import SAME_ACCESS
 from glam_node.node.console.rendering import person_name
 from glam_node.node.db import audit, audit_messages, conflicts, deliveries, studies
@@ -30,11 +31,12 @@ from glam_node.node.storage.files import write_durably
 from glam_node.node.workflow.operate.accounts import new_account, remove_account, set_account
 from glam_node.node.workflow.operate.standing import hold
 from glam_node.node.workflow.record.audit_trail import write_audit_messages
+from glam_node.settings.destinations import FolderSettings
 from tests.builders import NOW
 from tests.command_line import glam_node
 from tests.integration import archive as dicom
 from tests.integration.console.acts.conftest import PASSWORD, form, signed_in, standing
-from tests.integration.console.browser import Browser
+from tests.integration.console.browser import Browser, listening
 from tests.unit.workflow.workbench import Archive, Workbench
 
 LARGE_BYTES = 2**26
@@ -277,6 +279,19 @@ def test_a_successful_c_echo_to_a_destination_is_shown(node: Node, anna: Browser
         page = anna.ask("/destinations/archive/echo", {"form_token": anna.form_token("/")})[1]
     assert "answers to" in page
     assert told(node, "destination_asked")[0]["ok"]
+
+
+def test_a_folder_is_checked_by_a_test_file_and_no_c_echo(node: Node, tmp_path: Path) -> None:
+    trial = FolderSettings(kind="folder", path=tmp_path / "trial")
+    changed = build_node(node.settings.model_copy(update={"destinations": {"trial": trial}}))
+    with listening(create_console(changed, "127.0.0.1", now=lambda: NOW)) as port:
+        anna = signed_in(port, "anna")
+        assert '<button aria-label="Send a test file to trial">test file</button>' in anna.ask("/destinations")[1]
+        page = anna.ask("/destinations/trial/echo", {"form_token": anna.form_token("/")})[1]
+    assert re.search(rf"Test file to trial, \d+ ms: Folder {trial.path} accepts results", page)
+    changed.sessions.kw["bind"].dispose()
+    assert "C-ECHO" not in page
+    assert not trial.path.exists()
 
 
 def test_waiting_results_are_sent_when_a_person_asks(node: Node, anna: Browser) -> None:
