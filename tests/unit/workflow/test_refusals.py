@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from glam_node.node.db import audit
 from glam_node.node.db.writer import Writer
@@ -50,6 +51,14 @@ def test_the_same_refusal_is_recorded_once_a_minute_and_the_next_record_says_how
     for seconds in (0, 1, 59, 60):
         refusing.refuse("unknown", seconds)
     assert [detail.get("repeated") for detail in refusing.details()] == [None, 2]
+
+
+def test_a_flood_of_refusals_fills_no_log(refusing: Refusing) -> None:
+    with capture_logs() as lines:
+        for seconds in range(121):
+            refusing.refuse("unknown", seconds)
+    said = [(line["event"], line["log_level"], line["reason"], line.get("repeated")) for line in lines]
+    assert said == [("association_rejected", "warning", "unknown", repeated) for repeated in (None, 59, 59)]
 
 
 def test_every_refusal_that_there_is_room_for_is_recorded_and_the_others_are_counted(refusing: Refusing) -> None:

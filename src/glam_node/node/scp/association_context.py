@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Unpack
 
-import structlog
-
 from glam_node.node.db.writer import Writer
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.scp.access import Rejection
@@ -16,10 +14,8 @@ from glam_node.node.workflow.deliver.commitment_desk import CommitmentDesk
 from glam_node.settings.peers import PeerSettings
 from glam_node.settings.schema import NodeSettings, Settings
 
-log = structlog.get_logger(__name__)
-
 OnRefused = Callable[[EventKind, EventDetail], None]
-"""Function that records an event about a refusal with its detail."""
+"""Function that logs and records a refusal with its detail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +35,19 @@ class ReceiverContext:
     def record_rejection(
         self, rejection: Rejection, address: str, calling_ae_title: str = "", called_ae_title: str = ""
     ) -> None:
-        """Log and record a rejected association."""
+        """Record a rejected association."""
         detail: EventDetail = {
             "calling_ae_title": calling_ae_title,
             "called_ae_title": called_ae_title,
             "address": address,
             **rejection.facts,
         }
-        log.warning("association_rejected", **detail)
         self.on_refused(EventKind.ASSOCIATION_REJECTED, detail)
 
     def record_abort(
         self, reason: str, remedy: str, address: str, calling_ae_title: str = "", /, **facts: Unpack[EventDetail]
     ) -> None:
-        """Log and record an association that ended before its release."""
+        """Record an association that ended before its release."""
         detail: EventDetail = {
             "calling_ae_title": calling_ae_title,
             "address": address,
@@ -60,7 +55,6 @@ class ReceiverContext:
             "remedy": remedy,
             **facts,
         }
-        log.warning("association_aborted", **detail)
         self.on_refused(EventKind.ASSOCIATION_ABORTED, detail)
 
 

@@ -117,7 +117,6 @@ class StoreOperation:
             "sop_class_uid": self.command.sop_class_uid[: dimse.LONGEST_UID],
             "sop_instance_uid": self.command.sop_instance_uid[: dimse.LONGEST_UID],
         }
-        log.warning("instance_refused", **detail)
         self.association.receiver.on_refused(EventKind.INSTANCE_REFUSED, detail)
 
 

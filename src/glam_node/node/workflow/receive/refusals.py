@@ -1,4 +1,4 @@
-"""Audit events about refusals, at a limited rate: a port scan must not fill the database."""
+"""Log lines and events about refusals, at a limited rate: a port scan must fill neither the disk nor the database."""
 
 import threading
 from dataclasses import dataclass
@@ -39,12 +39,13 @@ class Refusals:
         self._unlisted = 0
 
     def record(self, kind: EventKind, detail: EventDetail, now: datetime | None = None) -> None:
-        """Record or count a refusal; if the database cannot be reached, log that and raise no error."""
+        """Log and record a refusal, or count it; if the database cannot be reached, log that and raise no error."""
         now = now or datetime.now(UTC)
         counts = self._counted((kind, *map(detail.get, SAME)), now)
         if counts is None:
             return
         whole: EventDetail = {**detail, **counts}
+        log.warning(str(kind), **whole)
         try:
             self._writer.submit(lambda session: audit.record(session, kind, now, **whole))
         except NodeError as error:
