@@ -130,8 +130,12 @@ def test_the_reason_decides_what_happens_next(
         (200, {"message": "Unauthorized"}, True, "does not say that it is stored"),
         (200, b"<html><body>Sign in</body></html>", True, "does not say that it is stored"),
         (200, b"<html>", True, "does not say that it is stored"),
+        (200, b"<html>Sign in</html>", True, "does not say that it is stored"),
+        (200, b"<?xml version='1.0'?><error/>", True, "does not say that it is stored"),
+        (200, b"null", True, "does not say that it is stored"),
         (200, {"00081199": {"vr": "SQ", "Value": ["nonsense"]}}, True, "does not say that it is stored"),
         (200, {"00081198": {"vr": "SQ", "Value": [{}]}}, True, "does not say that it is stored"),
+        (200, {"00081198": {"vr": "SQ", "Value": {}}}, True, "does not say that it is stored"),
         (302, b"", True, "destinations.web.service_path"),
         (400, {}, False, "Check the server's log"),
         (401, b"", True, "destinations.web.authorization"),
@@ -159,7 +163,7 @@ XML = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 @pytest.mark.parametrize(
-    "said", ["array", "nothing", "an empty data set", "an empty array", "XML", "lower case", "BOM"]
+    "said", ["array", "nothing", "an empty data set", "an empty array", "XML", "lower case", "BOM", "no list", "padded"]
 )
 def test_an_answer_counts_as_stored_however_a_server_writes_it(outgoing: Outgoing, said: str) -> None:
     instance = outgoing()
@@ -171,6 +175,8 @@ def test_an_answer_counts_as_stored_however_a_server_writes_it(outgoing: Outgoin
         "an empty array": [],
         "XML": XML.format(sequence="00081199", uid=instance.sop_instance_uid, reason="00081196", value=0).encode(),
         "lower case": {"0008119a": {"vr": "SQ"}, **usual},
+        "no list": {"00081199": {"vr": "SQ", "Value": {"00081155": {"vr": "UI", "Value": instance.sop_instance_uid}}}},
+        "padded": {"00081199": {"vr": "SQ", "Value": [{"00081155": {"Value": [f"{instance.sop_instance_uid}\0"]}}]}},
         "BOM": b"\xef\xbb\xbf" + json.dumps(usual).encode(),
     }
     with serving(Server(200, answers[said])) as server:

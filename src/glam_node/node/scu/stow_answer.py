@@ -58,7 +58,7 @@ def _data_sets(text: str) -> list[DataSet] | None:
     if "<!DOCTYPE" in text:  # a web page, or XML that declares entities; no DICOMweb answer has a DOCTYPE
         return None
     try:
-        said = [_from_xml(ElementTree.fromstring(text))] if text.startswith("<") else json.loads(text or "[]")  # noqa: S314
+        said: Any = _xml_data_sets(text) if text.startswith("<") else json.loads(text or "[]")
     except (ValueError, ElementTree.ParseError):
         return None
     listed = said if isinstance(said, list) else [said]
@@ -67,14 +67,24 @@ def _data_sets(text: str) -> list[DataSet] | None:
     return [{tag.upper(): element for tag, element in one.items()} for one in listed]
 
 
+def _xml_data_sets(text: str) -> list[DataSet] | None:
+    """Return the data set of a Native DICOM Model, or None for other XML, such as the page of a proxy."""
+    root = ElementTree.fromstring(text)  # noqa: S314 - a text that declares entities does not come here
+    return [_from_xml(root)] if _name(root) == "NativeDicomModel" else None
+
+
+def _name(element: ElementTree.Element) -> str:
+    """Return the name of an element without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
 def _from_xml(element: ElementTree.Element) -> DataSet:
     """Return a data set of the Native DICOM Model (PS3.19 A.1) in the form of DICOM JSON."""
     found: DataSet = {}
     for child in element:
-        name = child.tag.rpartition("}")[2]
-        if name != "DicomAttribute":
-            return {name: None}
-        items = [one for one in child if one.tag.rpartition("}")[2] == "Item"]
+        if _name(child) != "DicomAttribute":
+            return {_name(child): None}
+        items = [one for one in child if _name(one) == "Item"]
         values = [_from_xml(item) for item in items] if items else [(one.text or "").strip() for one in child]
         found[child.get("tag", "")] = {"Value": values}
     return found
@@ -86,13 +96,15 @@ def _reasons(data_sets: list[DataSet], sequences: tuple[str, ...], reason: str) 
             for item in _values(data_set, sequence):
                 uids = _values(item, _UID) if isinstance(item, dict) else []
                 stated = _values(item, reason) if isinstance(item, dict) else []
-                yield str(uids[0]) if uids else "", _number(stated[0] if stated else 0)
+                yield str(uids[0]).strip(" \0") if uids else "", _number(stated[0] if stated else 0)
 
 
 def _values(data_set: DataSet, tag: str) -> list[Any]:
     element = data_set.get(tag)
     values = element.get("Value") if isinstance(element, dict) else None
-    return values if isinstance(values, list) else []
+    if isinstance(values, list):
+        return values
+    return [] if values is None else [values]
 
 
 def _number(value: object) -> int:
