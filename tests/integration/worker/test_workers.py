@@ -272,6 +272,28 @@ def test_a_worker_that_stops_ends_both_of_its_jobs_and_begins_no_third(road: Roa
     assert road.states() == {JobState.SUCCEEDED: 2, JobState.PENDING: 1}
 
 
+def test_a_worker_ends_its_jobs_before_it_starts_with_other_settings(
+    road: Road, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "WORKER_GRACE_S", 0.1)
+    hold = tmp_path / "hold"
+    with two_in_progress(road, hold) as worker:
+        pid = worker.pid
+        worker.take_settings(worker.environment)
+        time.sleep(1)  # a worker that stops with the node would be killed now
+        worker.look()
+        assert (worker.pid, road.states()) == (pid, {JobState.RUNNING: 2, JobState.PENDING: 1})
+        hold.unlink()
+
+        def is_done() -> bool:
+            worker.look()
+            return road.states() == {JobState.SUCCEEDED: 3}
+
+        wait_until(is_done)
+        assert worker.pid != pid
+    assert set(road.starts().values()) == {1}
+
+
 def test_both_jobs_of_a_killed_worker_are_done_one_after_the_other(road: Road, tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     with two_in_progress(road, hold) as worker:

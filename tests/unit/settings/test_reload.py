@@ -1,9 +1,12 @@
 """Tests of the differences between new settings and those in force."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import glam_node.node
 from glam_node.settings.digest import ORDER_OF_RULES, section_digests
 from glam_node.settings.keys import keys
 from glam_node.settings.load import SettingsError, validated
@@ -56,6 +59,32 @@ def test_a_reload_restarts_only_the_processes_that_a_change_concerns() -> None:
     assert restarted(results={"banner": "Trial"}) == ("dispatcher", "worker", "console")
     assert restarted(peers={"pacs": PACS}, log={"level": "debug"}) == PROCESSES
     assert restarted(node={"port": 104}, inference={"device": "cpu"}) == ()
+
+
+NODE_SOURCES = Path(glam_node.node.__file__).parent
+SOURCES = {
+    "sender": ["run/sender.py"],
+    "worker": ["run/worker.py", "run/worker_registry.py"],
+    "console": [str(path.relative_to(NODE_SOURCES)) for path in NODE_SOURCES.glob("console/*.py")],
+    "receiver": ["run/receiver.py", "bootstrap/receiving.py", "bootstrap/commitment.py", "scp/association_context.py"],
+}
+"""The modules in which a process reads settings itself; the dispatcher restarts for every section."""
+
+
+@pytest.mark.parametrize("process", SOURCES)
+def test_a_reload_restarts_a_process_for_every_section_that_it_reads(process: str) -> None:
+    texts = [(NODE_SOURCES / name).read_text() for name in SOURCES[process]]
+    read = {
+        name for text in texts for name in re.findall(r"[_.]?settings\.(\w+)", text) if name in Settings.model_fields
+    }
+    lacking = [name for name in read if process not in (effect := EFFECTS[name,]) and not isinstance(effect, str)]
+    assert (bool(read), lacking) == (True, [])
+
+
+def test_every_section_restarts_the_dispatcher_which_records_them() -> None:
+    assert [
+        path for path, effect in EFFECTS.items() if not isinstance(effect, str) and "dispatcher" not in effect
+    ] == []
 
 
 def test_added_and_removed_peers_are_reported_as_a_whole() -> None:
