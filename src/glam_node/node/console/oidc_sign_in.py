@@ -1,10 +1,8 @@
 """Signing in and out at the hospital's OpenID provider, and the accounts of people who use it."""
 
 import secrets
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -22,10 +20,9 @@ from glam_node.node.errors import NodeError, PermanentError
 from glam_node.settings.console import OIDCSettings
 
 COOKIE = "glam_node_oidc"
+"""The cookie with the sign-in that a browser has started, so that a restart of the console does not end it."""
 PATH = "/sign-in/oidc"
 LIFETIME = timedelta(minutes=10)
-MOST_STARTED = 1000
-"""The number of sign-ins that may be in progress; one more replaces the oldest."""
 MOST_ASKING = 16
 """The number of sign-ins that may wait for the provider at once, so that a slow one does not hold up the pages."""
 PREFIX = "oidc:"
@@ -39,14 +36,6 @@ class NotStarted(PermanentError):
     """Error for a callback that belongs to no sign-in of this browser."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Started:
-    client: oidc.Client
-    authorization: oidc.Request
-    browser: str
-    until: datetime
-
-
 class OidcSignIn:
     """The redirections to the provider and back."""
 
@@ -54,9 +43,7 @@ class OidcSignIn:
         self._sign_in = sign_in
         self._authentication = sign_in.authentication
         self._settings = settings
-        self._started: dict[str, _Started] = {}
         self._waiting = 0
-        self._lock = threading.Lock()
 
     async def begin(self, request: Request) -> Response:
         """Redirect the browser to the provider, or show the sign-in form with the failure."""
@@ -94,19 +81,14 @@ class OidcSignIn:
 
     def _begin(self, request: Request) -> Response:
         try:
-            client = oidc.Client(self._settings)
-            authorization = client.authorization_request()
+            authorization = oidc.Client(self._settings).authorization_request()
         except NodeError as error:
             return self._sign_in.refuse(request, str(error), 502)
-        browser = secrets.token_urlsafe(24)
-        now = self._authentication.now()
-        with self._lock:
-            alive = [(state, one) for state, one in self._started.items() if one.until > now]
-            started = _Started(client, authorization, browser, now + LIFETIME)
-            self._started = dict(alive[-MOST_STARTED + 1 :]) | {authorization.state: started}
+        until = int((self._authentication.now() + LIFETIME).timestamp())
+        started = f"{authorization.state}.{authorization.nonce}.{authorization.code_verifier}.{until}"
         response = RedirectResponse(authorization.url, 303)
         # "Lax", because the provider's page on another site leads back here.
-        set_cookie(response, request, COOKIE, browser, LIFETIME, path=PATH, samesite="lax")
+        set_cookie(response, request, COOKIE, started, LIFETIME, path=PATH, samesite="lax")
         return response
 
     def _callback(self, request: Request) -> Response:
@@ -128,13 +110,8 @@ class OidcSignIn:
         return response
 
     def _person(self, request: Request) -> oidc.Person:
-        given = request.query_params
-        with self._lock:
-            started = self._started.pop(given.get("state", ""), None)
-        browser = request.cookies.get(COOKIE, "")
-        if started is None or started.until <= self._authentication.now() or not _is_same(started.browser, browser):
-            raise NotStarted(_AGAIN)
-        client = started.client
+        given, authorization = request.query_params, self._started(request)
+        client = oidc.Client(self._settings)
         if given.get("iss", client.issuer) != client.issuer:
             raise PermanentError(f"The answer is not from {client.issuer}. Sign in again.")
         if "error" in given or not given.get("code"):
@@ -143,7 +120,15 @@ class OidcSignIn:
                 f"{client.issuer} did not let you in: it answered {said}. Sign in again; if that does not help, "
                 f"ask its administrator whether this client may, and whether {client.redirect_uri} is registered."
             )
-        return client.authenticate(started.authorization, given["code"])
+        return client.authenticate(authorization, given["code"])
+
+    def _started(self, request: Request) -> oidc.Request:
+        """Return the authorization request that this browser has sent. Raises NotStarted."""
+        state, nonce, code_verifier, until = (request.cookies.get(COOKIE, "").split(".") + [""] * 4)[:4]
+        is_alive = until.isdecimal() and len(until) < 12 and int(until) > self._authentication.now().timestamp()
+        if not (is_alive and state) or not _is_same(state, request.query_params.get("state", "")):
+            raise NotStarted(_AGAIN)
+        return oidc.Request("", state, nonce, code_verifier)
 
 
 def _is_same(one: str, other: str) -> bool:

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -314,6 +315,19 @@ def test_a_callback_signs_in_only_once(signing: tuple[Site, Browser]) -> None:
     back = browser.redirected_from(browser.redirected("/sign-in/oidc")).removeprefix(browser.url)
     assert "Continue" in browser.ask(back)[1]
     assert "not started in this browser" in browser.ask(back)[1]
+
+
+@pytest.mark.parametrize(("minutes", "is_in_time"), [(9, True), (11, False)])
+def test_a_started_sign_in_outlives_the_console_for_ten_minutes(
+    signing: tuple[Site, Browser], minutes: int, is_in_time: bool
+) -> None:
+    site, browser = signing
+    back = browser.redirected_from(browser.redirected("/sign-in/oidc")).removeprefix(browser.url)
+    later = datetime.now(UTC) + timedelta(minutes=minutes)
+    with listening(create_console(site.node, "127.0.0.1", now=lambda: later)) as port:
+        browser.url = f"http://127.0.0.1:{port}"
+        assert ("Continue" in browser.ask(back)[1]) is is_in_time
+        assert is_let_in(browser) is is_in_time
 
 
 def test_a_refusal_of_the_provider_is_shown(signing: tuple[Site, Browser], provider: Provider) -> None:
