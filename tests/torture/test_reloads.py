@@ -3,12 +3,14 @@
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import func, select
 
@@ -118,7 +120,8 @@ def test_reloads_refuse_and_cut_no_association_and_lose_no_instance(
 
 
 PASSWORD = "correct horse battery"
-PAGES = ("/", "/destinations", "/queue", "/refusals")
+ECHO = "/destinations/archive/echo"
+PAGES = ("/", "/destinations", "/refusals", ECHO)
 
 
 def look(browser: Browser, stop: threading.Event, tally: Tally) -> None:
@@ -128,18 +131,15 @@ def look(browser: Browser, stop: threading.Event, tally: Tally) -> None:
             return
         page = PAGES[number % len(PAGES)]
         try:
-            seen = browser.ask("/destinations/archive/echo", echo(browser)) if page == "/queue" else browser.ask(page)
+            form = {"form_token": browser.form_token("/destinations")} if page == ECHO else None
+            seen = browser.ask(page, form)
         except (AssertionError, OSError) as error:
             tally.failures.append(f"{page}: {error!r}")
             continue
-        expected = "C-ECHO to archive" if page == "/queue" else "Sign out"
+        expected = "C-ECHO to archive" if page == ECHO else "Sign out"
         tally.stored.add(f"{page} {number}")
         if seen[0] != 200 or expected not in seen[1]:
             tally.failures.append(f"{page}: {seen[0]} {seen[1][:2000]}")
-
-
-def echo(browser: Browser) -> dict[str, str]:
-    return {"form_token": browser.form_token("/destinations")}
 
 
 @contextmanager
@@ -155,16 +155,43 @@ def looking(browser: Browser, tally: Tally) -> Iterator[None]:
         person.join()
 
 
-def reload_the_node(rig: Rig, number: int) -> None:
-    """A change of settings that concerns every process is in force."""
+def reload_the_node(rig: Rig, number: int) -> dict[str, str]:
+    """A change of settings that concerns every process is answered; return why processes refused it."""
     path, root = rig.node_directory.settings_path, rig.node_directory.path / "storage"
     text = re.sub(r"maximum_delay = .*", f"maximum_delay = 0.5{number + 1}", path.read_text())
     text = re.sub(r"banner = .*", f'banner = "Trial {number}"', text)
     path.write_text(text)
-    ask_to_reload(int((root / LOCK_FILE).read_text()))
+    ask_to_reload(serving_process(root))
     assert rig.until(lambda: last_reload(root).get("reload") == number + 1), "no answer"
-    told = last_reload(root)
-    assert (told["problems"], told["processes"]) == ([], dict.fromkeys(PROCESSES, ""))
+    assert last_reload(root)["problems"] == []
+    return dict(last_reload(root)["processes"])
+
+
+def serving_process(root: Path) -> int:
+    return int((root / LOCK_FILE).read_text())
+
+
+def kill_some_process(rig: Rig) -> None:
+    """One of all processes of the node but its supervisor is killed."""
+    serve = psutil.Process(serving_process(rig.node_directory.path / "storage"))
+    with suppress(psutil.NoSuchProcess):
+        rig.random.choice(serve.children(recursive=True)).kill()
+
+
+def test_reloads_of_a_node_whose_processes_are_killed_are_answered_and_lose_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused: Counter[str] = Counter()
+    with torture_of_a_whole_node("reloads and kills", tmp_path, '[results]\nbanner = "Trial"\n') as rig:
+        for number in range(NODE_RELOADS):
+            killer = threading.Timer(rig.random.uniform(0, 10), kill_some_process, (rig,))
+            killer.start()
+            refused.update(name for name, why in reload_the_node(rig, number).items() if why)
+            killer.join()
+        rig.assert_nothing_is_lost()
+    with capsys.disabled():
+        print(f"\n== {NODE_RELOADS} reloads and kills of a node, {len(rig.ledger.studies())} studies,", end=" ")
+        print(f"reloads refused because a new process was killed: {dict(refused) or 0}")
 
 
 def test_reloads_of_a_whole_node_lose_and_repeat_nothing_and_sign_nobody_out(
@@ -180,7 +207,7 @@ def test_reloads_of_a_whole_node_lose_and_repeat_nothing_and_sign_nobody_out(
         with looking(browser, tally):
             for number in range(NODE_RELOADS):
                 started = time.monotonic()
-                reload_the_node(rig, number)
+                assert reload_the_node(rig, number) == dict.fromkeys(PROCESSES, "")
                 seconds.append(time.monotonic() - started)
                 rig.tend(rig.random.uniform(0, 1))
         rig.assert_nothing_is_lost()

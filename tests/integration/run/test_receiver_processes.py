@@ -35,8 +35,8 @@ def port(receiver: Child) -> int:
     return int(receiver.word or 0)
 
 
-def reload(directory: NodeDirectory, receiver: Child, before: str, after: str) -> None:
-    """Change the settings, and wait until the receiver has taken them."""
+def reload(directory: NodeDirectory, receiver: Child, before: str, after: str) -> str:
+    """Change the settings, and return why the receiver refuses them; empty if it has taken them."""
     directory.settings_path.write_text(directory.settings_path.read_text().replace(before, after))
     receiver.take_settings(receiver.environment)
 
@@ -45,7 +45,7 @@ def reload(directory: NodeDirectory, receiver: Child, before: str, after: str) -
         return receiver.refused is not None
 
     wait_until(has_answered)
-    assert receiver.refused == ""
+    return receiver.refused or ""
 
 
 def is_gone(pid: int) -> bool:
@@ -147,7 +147,7 @@ def test_all_processes_end_with_a_killed_parent_and_start_again(tmp_path: Path) 
 def test_a_reload_starts_processes_and_those_before_it_serve_their_associations_to_the_end(tmp_path: Path) -> None:
     with receiving(tmp_path, MAXIMUM_ASSOCIATIONS="2") as (directory, receiver, processes):
         with associated(receiver) as before:
-            reload(directory, receiver, "[storage]", f"[storage]\nminimum_free_bytes = {2**60}")
+            assert reload(directory, receiver, "[storage]", f"[storage]\nminimum_free_bytes = {2**60}") == ""
             wait_until(lambda: sum(map(is_gone, processes)) == 1)
             with associated(receiver) as after:
                 assert before.store("1.2.3", data_set("1.2.3")) == 0x0000
@@ -156,3 +156,18 @@ def test_a_reload_starts_processes_and_those_before_it_serve_their_associations_
                     assert third.associate(calling=MODALITY) == REJECTED
         wait_until(lambda: all(map(is_gone, processes)))
         wait_until(lambda: len(children(receiver.pid)) == 2)
+
+
+def test_processes_that_fail_after_a_reload_leave_the_former_ones_and_hold_up_no_other_reload(tmp_path: Path) -> None:
+    with receiving(tmp_path) as (directory, receiver, processes):
+        unreadable = tmp_path / "storage" / "incoming" / "x.part"
+        unreadable.mkdir()
+        told = reload(directory, receiver, "[storage]", f"[storage]\nminimum_free_bytes = {2**60}")
+        assert told == "A new receiver process exited before it was ready. Its log says why."
+        assert children(receiver.pid) == processes
+        with associated(receiver) as served:
+            assert served.store("1.2.3", data_set("1.2.3")) == 0x0000
+        unreadable.rmdir()
+        assert reload(directory, receiver, "", "") == ""
+        with associated(receiver) as served:
+            assert served.store("1.2.4", data_set("1.2.4")) == OUT_OF_RESOURCES
