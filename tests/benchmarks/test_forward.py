@@ -53,6 +53,7 @@ ROUTES = {
 SCORE_ERROR = 2e-6
 LOCAL_ERROR = {torch.float32: 1e-4, torch.bfloat16: 2.5e-2}
 SLOWER_THAN_THE_BEST = 1.05
+ATTEMPTS = 3
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -170,10 +171,14 @@ def test_auto_is_at_most_five_percent_slower_than_the_best_route(
     precision: Precision, state: StateDict, threads: int, figure: Record
 ) -> None:
     options, device, view = RunOptions(precision, Runtime.AUTO, measure=Measure.ONCE), torch.device("cpu"), window()
-    started = time.perf_counter()
-    chosen, decision = choose_route(folded(state), read_package(SEEDED_PACKAGE), options, device)
-    figure(f"{precision}: measurement of the routes", "s", time.perf_counter() - started)
-    print(f"{chosen}: {decision.reason}")
+    for _ in range(ATTEMPTS):
+        chosen, decision = choose_route(folded(state), read_package(SEEDED_PACKAGE), options, device)
+        print(f"{chosen}: {decision.reason} {decision.problem}")
+        if decision.measurement is not None and not decision.measurement.disturbed:
+            break
+    else:
+        pytest.skip("Other programs disturb the measurement of the routes. Run the benchmarks on a quiet machine.")
+    figure(f"{precision}: measurement of the routes", "s", decision.measurement.took_s)
     routes = open_routes(options, device)
     # The networks are independent, so each is compared with the other one as chosen.
     others = {joined(one, chosen) for one in routes.for_global} | {joined(chosen, one) for one in routes.for_local}
