@@ -8,7 +8,7 @@ import redis
 from glam_node.node.bootstrap import Node
 from glam_node.node.db import audit, jobs
 from glam_node.node.domain.event import EventKind
-from tests.torture.doorbell import ring_unfinished
+from tests.torture.announcements import announce_unfinished
 from tests.torture.rig import NEEDS, Rig, is_full_length, torture
 
 pytestmark = NEEDS
@@ -31,7 +31,7 @@ def test_workers_that_hear_of_every_job_at_the_same_moment_run_it_once(tmp_path:
     patient = {"GLAM_NODE__INFERENCE__LEASE_TIME": "60"}
     name = "every message several times, three workers"
     with torture(name, tmp_path, workers=3, modalities=3, environment=patient) as rig:
-        ring_everything(rig, kill_workers=False)
+        announce_everything(rig, kill_workers=False)
         rig.assert_nothing_is_lost()
         with rig.node() as node:
             assert set(starts(node).values()) == {1}
@@ -39,18 +39,18 @@ def test_workers_that_hear_of_every_job_at_the_same_moment_run_it_once(tmp_path:
 
 def test_workers_that_are_killed_and_hear_everything_twice_report_every_study_once(tmp_path: Path) -> None:
     with torture("every message several times, workers killed", tmp_path, workers=2, modalities=3) as rig:
-        ring_everything(rig, kill_workers=True)
+        announce_everything(rig, kill_workers=True)
         rig.tend(0)
         rig.assert_nothing_is_lost()
 
 
-def ring_everything(rig: Rig, *, kill_workers: bool) -> None:
+def announce_everything(rig: Rig, *, kill_workers: bool) -> None:
     """Announce all unfinished jobs repeatedly until all studies have jobs."""
     with rig.node() as node:
         while known_jobs(node) < STUDIES:
             rig.tend(rig.random.uniform(0.05, 0.2))
-            rung = ring_unfinished(node, rig.redis_url, times=3)
-            if kill_workers and rung and rig.random.random() < 0.2:
+            announced = announce_unfinished(node, rig.redis_url, times=3)
+            if kill_workers and announced and rig.random.random() < 0.2:
                 rig.tree.kill(rig.random.choice(["worker1", "worker2"]))
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from glam_node.node.bootstrap import Node
-from tests.torture.doorbell import ring_unfinished
+from tests.torture.announcements import announce_unfinished
 from tests.torture.killer import wait_for_a_bad_moment
 from tests.torture.rig import NEEDS, Rig, is_full_length, torture
 
@@ -30,6 +30,6 @@ def freeze(rig: Rig, node: Node, victim: str) -> None:
     rig.tree.note("freeze", name=victim, seconds=seconds)
     rig.tree.processes[victim].freeze()
     rig.tend(seconds)
-    ring_unfinished(node, rig.redis_url, times=2)
+    announce_unfinished(node, rig.redis_url, times=2)
     rig.tend(2.0)
     rig.tree.processes[victim].thaw()

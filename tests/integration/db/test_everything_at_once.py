@@ -21,7 +21,7 @@ from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.domain.study import StudyState
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.worker.queue import InlineQueue
-from glam_node.node.workflow.assemble.submit import ring_waiting_jobs
+from glam_node.node.workflow.assemble.submit import announce_waiting_jobs
 from glam_node.node.workflow.operate.retry import retry_study
 from tests.builders import NOW
 from tests.unit.workflow.workbench import Archive, Clock, Workbench
@@ -86,9 +86,9 @@ def test_every_study_is_reported_once_although_all_work_at_once(sessions: Sessio
     receiver, node = workbench(sessions, tmp_path, Clock(NOW)), workbench(sessions, tmp_path, LongAfterwards())
     archive = Archive()
 
-    def ring() -> None:
+    def announce() -> None:
         with sessions() as session:
-            ring_waiting_jobs(session, InlineQueue(run), Priority.SCREENING, node.clock())
+            announce_waiting_jobs(session, InlineQueue(run), Priority.SCREENING, node.clock())
 
     def run(job_id: str) -> None:
         with sessions() as session:
@@ -96,7 +96,7 @@ def test_every_study_is_reported_once_although_all_work_at_once(sessions: Sessio
         assert job is not None
         node.run(job, owner=threading.current_thread().name)
 
-    with all_the_time(node.dispatch, ring, lambda: node.deliver(archive)) as errors:
+    with all_the_time(node.dispatch, announce, lambda: node.deliver(archive)) as errors:
         for seed in range(STUDIES):
             receiver.receive(one_view(seed))
         wait_until_stored(sessions, 2 * STUDIES, errors)
@@ -117,7 +117,7 @@ def test_results_that_were_given_up_arrive_while_people_retry_them(sessions: Ses
         refused.add(instance.sop_instance_uid)
         return StoreOutcome(instance.sop_instance_uid, False, 0xA900, False, "ARCHIVE refused the object.")
 
-    def ring() -> None:
+    def announce() -> None:
         with sessions() as session:
             waiting = jobs.waiting(session, 10)
         for job in waiting:
@@ -131,7 +131,7 @@ def test_results_that_were_given_up_arrive_while_people_retry_them(sessions: Ses
                 retry_study(session, Order(uid, Actor("anna", "host"), node.clock()), node.context)
 
     archive = Archive(answer=refuse_once)
-    with all_the_time(node.dispatch, ring, retry, lambda: node.deliver(archive)) as errors:
+    with all_the_time(node.dispatch, announce, retry, lambda: node.deliver(archive)) as errors:
         for seed in range(STUDIES):
             receiver.receive(one_view(seed))
         wait_until_stored(sessions, 2 * STUDIES, errors)

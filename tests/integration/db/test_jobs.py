@@ -49,10 +49,10 @@ def version(sessions: SessionFactory) -> int:
     return study.version
 
 
-def rung(sessions: SessionFactory, seconds: float, limit: int = 10) -> list[str]:
+def announced(sessions: SessionFactory, seconds: float, limit: int = 10) -> list[str]:
     with sessions.begin() as session:
-        return jobs.to_ring(
-            session, Priority.SCREENING, now=after(seconds), rung_before=after(seconds - 30), limit=limit
+        return jobs.to_announce(
+            session, Priority.SCREENING, now=after(seconds), before=after(seconds - 30), limit=limit
         )
 
 
@@ -93,9 +93,9 @@ def test_a_first_attempt_is_claimed_by_a_worker_whose_clock_is_behind(sessions: 
     assert claimed(sessions, add(sessions, seconds=2)).attempt == 1
 
 
-def test_a_first_attempt_is_rung_by_a_dispatcher_whose_clock_is_behind(sessions: SessionFactory) -> None:
+def test_a_first_attempt_is_announced_by_a_dispatcher_whose_clock_is_behind(sessions: SessionFactory) -> None:
     job_id = add(sessions, seconds=2)
-    assert rung(sessions, 0) == [job_id]
+    assert announced(sessions, 0) == [job_id]
 
 
 def test_a_leased_job_cannot_be_claimed(sessions: SessionFactory) -> None:
@@ -234,27 +234,27 @@ def test_the_newest_job_is_the_newest_that_was_not_superseded(sessions: SessionF
     assert found.job_id == newest
 
 
-def test_a_waiting_job_is_rung_again_if_no_worker_claims_it(sessions: SessionFactory) -> None:
+def test_a_waiting_job_is_announced_again_if_no_worker_claims_it(sessions: SessionFactory) -> None:
     job_id = add(sessions)
-    assert [rung(sessions, seconds) for seconds in (0, 1, 29, 30, 31)] == [[job_id], [], [], [job_id], []]
+    assert [announced(sessions, seconds) for seconds in (0, 1, 29, 30, 31)] == [[job_id], [], [], [job_id], []]
 
 
-def test_a_job_is_rung_if_it_is_due_or_its_worker_is_lost(sessions: SessionFactory) -> None:
+def test_a_job_is_announced_if_it_is_due_or_its_worker_is_lost(sessions: SessionFactory) -> None:
     job = claimed(sessions, add(sessions))
-    assert rung(sessions, 59) == []
-    assert rung(sessions, 60) == [job.job_id]
+    assert announced(sessions, 59) == []
+    assert announced(sessions, 60) == [job.job_id]
     with sessions.begin() as session:
         jobs.fail(session, job, now=after(61), failure="no", kind=FailureKind.OTHER, next_attempt_at=after(70))
-    assert rung(sessions, 69) == []
-    assert rung(sessions, 70) == [job.job_id]
+    assert announced(sessions, 69) == []
+    assert announced(sessions, 70) == [job.job_id]
 
 
-def test_only_the_oldest_waiting_jobs_are_rung(sessions: SessionFactory) -> None:
+def test_only_the_oldest_waiting_jobs_are_announced(sessions: SessionFactory) -> None:
     first, second = add(sessions), add(sessions, 1)
-    assert rung(sessions, 2, limit=1) == [first]
-    assert rung(sessions, 3, limit=1) == []
+    assert announced(sessions, 2, limit=1) == [first]
+    assert announced(sessions, 3, limit=1) == []
     claimed(sessions, first, seconds=3)
-    assert rung(sessions, 4, limit=1) == [second]
+    assert announced(sessions, 4, limit=1) == [second]
 
 
 def test_the_lease_of_a_lost_worker_can_be_ended(sessions: SessionFactory) -> None:

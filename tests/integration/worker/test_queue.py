@@ -23,7 +23,7 @@ from tests.ports import free_port
 
 @pytest.mark.peer("redis-server")
 def test_a_message_is_json_and_carries_a_job_id_alone(redis_url: str) -> None:
-    CeleryQueue(create_app(redis_url)).ring("job-1", Priority.URGENT)
+    CeleryQueue(create_app(redis_url)).announce("job-1", Priority.URGENT)
     with closing(redis.from_url(redis_url)) as client:
         [message] = client.lrange(QUEUE, 0, -1)
     envelope = json.loads(message)
@@ -36,8 +36,8 @@ def test_a_message_is_json_and_carries_a_job_id_alone(redis_url: str) -> None:
 def test_messages_that_no_worker_took_are_counted(redis_url: str) -> None:
     queue = CeleryQueue(create_app(redis_url))
     for job_id in ("one", "two", "two"):
-        queue.ring(job_id, Priority.SCREENING)
-    queue.ring("three", Priority.BACKFILL)
+        queue.announce(job_id, Priority.SCREENING)
+    queue.announce("three", Priority.BACKFILL)
     assert waiting_by_priority(redis_url)[Priority.SCREENING] == 3
     assert messages_waiting(redis_url) == 4
 
@@ -45,11 +45,11 @@ def test_messages_that_no_worker_took_are_counted(redis_url: str) -> None:
 @pytest.mark.peer("redis-server")
 def test_announcements_stop_when_enough_messages_wait(redis_url: str) -> None:
     queue = CeleryQueue(create_app(redis_url))
-    rings = 0
+    announcements = 0
     while Priority.URGENT not in queue.full_priorities():
-        queue.ring("job-1", Priority.URGENT)
-        rings += 1
-    assert rings == ENOUGH_MESSAGES
+        queue.announce("job-1", Priority.URGENT)
+        announcements += 1
+    assert announcements == ENOUGH_MESSAGES
     assert Priority.SCREENING not in queue.full_priorities(), "others are still announced"
 
 
@@ -57,7 +57,7 @@ def test_a_broker_that_is_away_is_transient_and_named_without_its_password() -> 
     port = free_port()
     queue = CeleryQueue(create_app(f"redis://:secret@127.0.0.1:{port}/0"))
     with pytest.raises(TransientError, match=f"Broker redis://:[*]+@127.0.0.1:{port}/0 .* Check broker_url") as caught:
-        queue.ring("job-1", Priority.URGENT)
+        queue.announce("job-1", Priority.URGENT)
     assert "secret" not in str(caught.value)
 
 
@@ -76,7 +76,7 @@ def take_messages(broker: EmbeddedBroker) -> None:
     for _ in range(2):
         with subprocess.Popen(broker.command()) as process:
             wait_for_broker(broker.url)
-            queue.ring("job-1", Priority.URGENT)
+            queue.announce("job-1", Priority.URGENT)
             assert messages_waiting(broker.url) == 1
             process.kill()
     with pytest.raises(TransientError):

@@ -29,7 +29,7 @@ from glam_node.node.run.supervisor import Child
 from glam_node.node.worker.broker import messages_waiting
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
-from glam_node.node.workflow.assemble.submit import RING_AGAIN_AFTER
+from glam_node.node.workflow.assemble.submit import ANNOUNCE_AGAIN_AFTER
 from tests.integration.modality import MODALITY, send, small_exam
 from tests.integration.node_directory import THRESHOLD, NodeDirectory, all_ready, write_node
 from tests.waiting import wait_until
@@ -144,7 +144,7 @@ def test_a_job_whose_message_was_lost_is_announced_again(redis_url: str, tmp_pat
     with closing(redis.from_url(redis_url)) as client:
         client.flushall()
     with directory.running("worker"):
-        tick(node, queue, datetime.now(UTC) + RING_AGAIN_AFTER)
+        tick(node, queue, datetime.now(UTC) + ANNOUNCE_AGAIN_AFTER)
         wait_until(lambda: _succeeded(node) == 1)
 
 

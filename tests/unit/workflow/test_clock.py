@@ -11,7 +11,7 @@ from glam_node.node.domain.commitment import CommitmentReply, Reference
 from glam_node.node.domain.job import JobState, Priority
 from glam_node.node.domain.ports import JobQueue
 from glam_node.node.errors import TransientError
-from glam_node.node.workflow.assemble.submit import ring_waiting_jobs
+from glam_node.node.workflow.assemble.submit import announce_waiting_jobs
 from glam_node.node.workflow.deliver.answer_commitments import SendReply, answer_commitments
 from glam_node.node.workflow.deliver.commit_results import CommitmentRules, commit_results
 from glam_node.node.workflow.operate.recovery import shorten_impossible_waits
@@ -22,15 +22,15 @@ HOUR_S = 3600.0
 COMMITMENTS = CommitmentRules({"archive": "ARCHIVE"}, timedelta(minutes=10), 5)
 
 
-class Bell(JobQueue):
+class Announcements(JobQueue):
     """A queue that remembers the announced jobs."""
 
     def __init__(self) -> None:
-        self.rung: list[str] = []
+        self.announced: list[str] = []
 
-    def ring(self, job_id: str, priority: Priority) -> None:  # noqa: ARG002 - all are of the day
+    def announce(self, job_id: str, priority: Priority) -> None:  # noqa: ARG002 - all are of the day
         """Remember one more job."""
-        self.rung.append(job_id)
+        self.announced.append(job_id)
 
 
 def follow(bench: Workbench) -> int:
@@ -45,11 +45,11 @@ def follow(bench: Workbench) -> int:
         )
 
 
-def ring(bench: Workbench) -> list[str]:
-    bell = Bell()
+def announce(bench: Workbench) -> list[str]:
+    queue = Announcements()
     with bench.sessions() as session:
-        ring_waiting_jobs(session, bell, Priority.SCREENING, bench.clock())
-    return bell.rung
+        announce_waiting_jobs(session, queue, Priority.SCREENING, bench.clock())
+    return queue.announced
 
 
 @pytest.mark.parametrize("back_s", [HOUR_S, 10])
@@ -65,11 +65,11 @@ def test_an_arriving_study_is_complete_when_it_has_been_quiet_by_the_new_clock(
 
 def test_a_job_that_nobody_had_taken_is_announced_and_run(bench: Workbench, exam: list[Dataset]) -> None:
     job = bench.submitted(exam[0])
-    assert ring(bench) == [job.job_id]
+    assert announce(bench) == [job.job_id]
     bench.clock.turn(-HOUR_S)
-    assert ring(bench) == []
+    assert announce(bench) == []
     assert follow(bench) == 2
-    assert ring(bench) == [job.job_id]
+    assert announce(bench) == [job.job_id]
     assert bench.run(job)
 
 

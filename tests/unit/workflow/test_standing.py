@@ -34,11 +34,11 @@ def seen(bench: Workbench) -> SeenStudy:
         return SeenStudy(bench.study().version, shown_state(session, bench.study()))
 
 
-def rung(bench: Workbench) -> list[str]:
+def announced(bench: Workbench) -> list[str]:
     """Return the jobs that the dispatcher would announce."""
     with bench.sessions.begin() as session:
-        return jobs.to_ring(
-            session, Priority.SCREENING, now=bench.clock(), rung_before=bench.clock() - timedelta(days=1), limit=9
+        return jobs.to_announce(
+            session, Priority.SCREENING, now=bench.clock(), before=bench.clock() - timedelta(days=1), limit=9
         )
 
 
@@ -64,11 +64,11 @@ def test_a_released_job_has_not_been_due_while_it_was_held(bench: Workbench, exa
 def test_a_job_of_a_held_study_is_neither_announced_nor_begun(bench: Workbench, exam: list[Dataset]) -> None:
     job = bench.submitted(exam[0])
     act(bench, hold)
-    assert rung(bench) == []
+    assert announced(bench) == []
     assert not bench.run(job)
     assert bench.job().state is JobState.PENDING
     act(bench, release)
-    assert rung(bench) == [job.job_id]
+    assert announced(bench) == [job.job_id]
     assert bench.run(job)
 
 

@@ -12,7 +12,7 @@ from glam_node.node.domain.ports import JobQueue
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import TransientError
 from glam_node.node.worker.queue import InlineQueue
-from glam_node.node.workflow.assemble.submit import RUNG_AT_ONCE, ring_waiting_jobs
+from glam_node.node.workflow.assemble.submit import ANNOUNCED_AT_ONCE, announce_waiting_jobs
 from tests.builders import four_views, report, sop_instance
 from tests.unit.workflow.workbench import Workbench
 
@@ -22,13 +22,13 @@ class BrokenQueue:
     """A broker that goes away after some announcements."""
 
     takes: int = 0
-    rung: list[str] = field(default_factory=list)
+    announced: list[str] = field(default_factory=list)
 
-    def ring(self, job_id: str, priority: Priority) -> None:  # noqa: ARG002 - all are of the day
+    def announce(self, job_id: str, priority: Priority) -> None:  # noqa: ARG002 - all are of the day
         """Announce a job, or fail."""
-        if len(self.rung) == self.takes:
+        if len(self.announced) == self.takes:
             raise TransientError("Broker away.")
-        self.rung.append(job_id)
+        self.announced.append(job_id)
 
 
 def submit(bench: Workbench, *instances: SOPInstance) -> list[InferenceJob]:
@@ -50,9 +50,9 @@ def succeed(bench: Workbench) -> None:
         jobs.succeed(session, job, now=bench.clock(), algorithm_version="1", stage_seconds=[])
 
 
-def ring(bench: Workbench, queue: JobQueue) -> None:
+def announce(bench: Workbench, queue: JobQueue) -> None:
     with bench.sessions() as session:
-        ring_waiting_jobs(session, queue, Priority.SCREENING, bench.clock())
+        announce_waiting_jobs(session, queue, Priority.SCREENING, bench.clock())
 
 
 def test_an_eligible_study_gets_a_job_for_its_images(bench: Workbench) -> None:
@@ -130,45 +130,45 @@ def test_an_ineligible_study_becomes_eligible_by_a_late_image(bench: Workbench) 
 
 def test_a_waiting_job_is_announced(bench: Workbench) -> None:
     (job,) = submit(bench, *four_views())
-    rung: list[str] = []
-    ring(bench, InlineQueue(rung.append))
-    ring(bench, InlineQueue(rung.append))
-    assert rung == [job.job_id]
+    announced: list[str] = []
+    announce(bench, InlineQueue(announced.append))
+    announce(bench, InlineQueue(announced.append))
+    assert announced == [job.job_id]
 
 
 def test_no_transaction_is_open_while_jobs_are_announced(bench: Workbench) -> None:
     (job,) = submit(bench, *four_views())
-    ring(bench, InlineQueue(lambda _job_id: succeed(bench)))
+    announce(bench, InlineQueue(lambda _job_id: succeed(bench)))
     assert bench.job().state is JobState.SUCCEEDED
     assert bench.job().job_id == job.job_id
 
 
 def test_a_lost_announcement_is_repeated_after_half_a_minute(bench: Workbench) -> None:
     (job,) = submit(bench, *four_views())
-    rung: list[str] = []
+    announced: list[str] = []
     for _ in range(4):
-        ring(bench, InlineQueue(rung.append))
+        announce(bench, InlineQueue(announced.append))
         bench.clock.turn(10)
-    assert rung == [job.job_id, job.job_id]
+    assert announced == [job.job_id, job.job_id]
 
 
 def test_jobs_that_the_broker_did_not_get_are_announced_when_it_is_back(bench: Workbench) -> None:
     first, second = submit(bench, *[sop_instance("R CC", study_instance_uid=f"2.25.{number}") for number in (1, 2)])
     with pytest.raises(TransientError):
-        ring(bench, BrokenQueue(takes=1))
-    rung: list[str] = []
-    ring(bench, InlineQueue(rung.append))
-    assert len(rung) == 1
-    assert rung[0] in (first.job_id, second.job_id)
+        announce(bench, BrokenQueue(takes=1))
+    announced: list[str] = []
+    announce(bench, InlineQueue(announced.append))
+    assert len(announced) == 1
+    assert announced[0] in (first.job_id, second.job_id)
 
 
 def test_a_long_queue_is_announced_a_part_at_a_time(bench: Workbench) -> None:
-    many = [sop_instance("R CC", study_instance_uid=f"2.25.{number}") for number in range(RUNG_AT_ONCE + 6)]
+    many = [sop_instance("R CC", study_instance_uid=f"2.25.{number}") for number in range(ANNOUNCED_AT_ONCE + 6)]
     submit(bench, *many)
-    rung: list[str] = []
-    ring(bench, InlineQueue(rung.append))
-    ring(bench, InlineQueue(rung.append))
-    assert len(rung) == RUNG_AT_ONCE
+    announced: list[str] = []
+    announce(bench, InlineQueue(announced.append))
+    announce(bench, InlineQueue(announced.append))
+    assert len(announced) == ANNOUNCED_AT_ONCE
 
 
 def test_a_job_has_the_priority_of_its_most_urgent_sender(bench: Workbench) -> None:

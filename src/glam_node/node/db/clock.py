@@ -68,7 +68,7 @@ def correct_future_times(session: Session, now: datetime, longest: LongestWaits)
                 and_(JobRow.state == JobState.RUNNING, JobRow.lease_expires_at > soon + longest.job),
                 lease_expires_at=now,
             ),
-            _change(session, JobRow, and_(JobRow.state.in_(UNFINISHED), JobRow.rung_at > soon), rung_at=None),
+            _change(session, JobRow, and_(JobRow.state.in_(UNFINISHED), JobRow.announced_at > soon), announced_at=None),
             _make_due(session, DeliveryRow, DeliveryRow.state == DeliveryState.PENDING, now, soon, longest.delivery),
             _correct_commitments(session, now, soon, longest),
             _make_due(session, AlertMessageRow, AlertMessageRow.sent_at.is_(None), now, soon, longest.alert),

@@ -19,7 +19,7 @@ def retry(session: Session, job_id: str, now: datetime) -> bool:
     restartable = or_(JobRow.state == JobState.FAILED, waiting, lacks_a_result)
     condition = and_(JobRow.job_id == job_id, restartable)
     since = case((waiting, JobRow.waiting_since), else_=literal(now, JobRow.waiting_since.type))
-    values = {"attempt": 0, "next_attempt_at": now, "rung_at": None, "finished_at": None, "waiting_since": since}
+    values = {"attempt": 0, "next_attempt_at": now, "announced_at": None, "finished_at": None, "waiting_since": since}
     return bool(change(session, JobRow, condition, state=JobState.PENDING, **values))
 
 
@@ -33,6 +33,6 @@ def write_again(session: Session, job_id: str, destinations: Sequence[str] | Non
         now: The current time.
     """
     condition = and_(JobRow.job_id == job_id, JobRow.state == JobState.SUCCEEDED)
-    values: dict[str, Any] = {"attempt": 0, "next_attempt_at": now, "rung_at": None, "finished_at": None}
+    values: dict[str, Any] = {"attempt": 0, "next_attempt_at": now, "announced_at": None, "finished_at": None}
     values |= {"waiting_since": now, "destinations": None if destinations is None else list(destinations)}
     return bool(change(session, JobRow, condition, state=JobState.PENDING, **values))

@@ -190,30 +190,30 @@ def fail(
     """
     waits = next_attempt_at is not None
     values: dict[str, Any] = {"next_attempt_at": next_attempt_at} if waits else {"finished_at": now}
-    values |= {"failure": failure, "failure_kind": kind, "lease_expires_at": None, "rung_at": None}
+    values |= {"failure": failure, "failure_kind": kind, "lease_expires_at": None, "announced_at": None}
     return bool(_change(session, _held(job), state=JobState.PENDING if waits else JobState.FAILED, **values))
 
 
-def to_ring(session: Session, priority: Priority, *, now: datetime, rung_before: datetime, limit: int) -> list[str]:
+def to_announce(session: Session, priority: Priority, *, now: datetime, before: datetime, limit: int) -> list[str]:
     """Return the jobs to announce, and mark them as announced at `now`.
 
-    These are the jobs among the `limit` oldest waiting ones of a priority that were not announced since `rung_before`.
+    These are the jobs among the `limit` oldest waiting ones of a priority that were not announced since `before`.
     """
     query = (
-        select(JobRow.job_id, JobRow.rung_at)
+        select(JobRow.job_id, JobRow.announced_at)
         .where(JobRow.priority == priority, or_(_due(now), _lost(now)), standing.may_proceed(JobRow.study_instance_uid))
         .order_by(JobRow.created_at)
         .limit(limit)
     )
-    waiting = [job_id for job_id, rung_at in session.execute(query) if rung_at is None or rung_at <= rung_before]
+    waiting = [job_id for job_id, at in session.execute(query) if at is None or at <= before]
     if waiting:
-        set_rung_at(session, waiting, now)
+        set_announced_at(session, waiting, now)
     return waiting
 
 
-def set_rung_at(session: Session, job_ids: Sequence[str], rung_at: datetime | None) -> None:
+def set_announced_at(session: Session, job_ids: Sequence[str], announced_at: datetime | None) -> None:
     """Set the time at which the jobs were announced; None for never."""
-    change(session, JobRow, JobRow.job_id.in_(job_ids), rung_at=rung_at)
+    change(session, JobRow, JobRow.job_id.in_(job_ids), announced_at=announced_at)
 
 
 def running(session: Session) -> list[InferenceJob]:
@@ -236,7 +236,7 @@ def failed(session: Session, limit: int) -> list[InferenceJob]:
 
 def expire(session: Session, job: InferenceJob, now: datetime) -> bool:
     """End the lease of a worker that is known to be lost; return False if the lease is no longer that of `job`."""
-    return bool(_change(session, _held(job), lease_expires_at=now, rung_at=None))
+    return bool(_change(session, _held(job), lease_expires_at=now, announced_at=None))
 
 
 def _due(now: datetime) -> ColumnElement[bool]:

@@ -60,7 +60,7 @@ class Destination(Protocol):
 class JobQueue(Protocol):
     """Announcements of waiting jobs to workers; a lost, late or repeated announcement does no harm."""
 
-    def ring(self, job_id: str, priority: Priority) -> None:
+    def announce(self, job_id: str, priority: Priority) -> None:
         """Announce a job whose row is committed.
 
         Raises:

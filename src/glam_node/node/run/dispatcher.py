@@ -27,7 +27,7 @@ from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
 from glam_node.node.workflow.assemble.completion import close_complete_studies
 from glam_node.node.workflow.assemble.rule_headers import headers_of_complete_studies
-from glam_node.node.workflow.assemble.submit import ring_waiting_jobs, submit_complete_studies
+from glam_node.node.workflow.assemble.submit import announce_waiting_jobs, submit_complete_studies
 from glam_node.node.workflow.operate.recovery import recover, shorten_impossible_waits
 from glam_node.node.workflow.operate.retention import finish_retirement, retire, retire_newer_versions
 from glam_node.node.workflow.record.alerts import StorageLoss, send_alerts, update_alerts
@@ -209,7 +209,7 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
             submit_complete_studies(session, now, node.submission_rules, headers)
         for priority in sorted(set(Priority) - queue.full_priorities()):
             with node.sessions() as session:
-                ring_waiting_jobs(session, queue, priority, now)
+                announce_waiting_jobs(session, queue, priority, now)
 
 
 def _need_room(node: Node) -> None:

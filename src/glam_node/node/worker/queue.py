@@ -23,7 +23,7 @@ class CeleryQueue:
     def __init__(self, app: Celery) -> None:
         self._app = app
 
-    def ring(self, job_id: str, priority: Priority) -> None:
+    def announce(self, job_id: str, priority: Priority) -> None:
         """Announce a job whose row is committed.
 
         Raises:
@@ -55,6 +55,6 @@ class InlineQueue:
     def __init__(self, run: Callable[[str], object]) -> None:
         self._run = run
 
-    def ring(self, job_id: str, priority: Priority) -> None:  # noqa: ARG002 - the caller has no other to do
+    def announce(self, job_id: str, priority: Priority) -> None:  # noqa: ARG002 - the caller has no other to do
         """Run the job, and return when it has ended."""
         self._run(job_id)

@@ -29,7 +29,7 @@ class JobRow(Base):
     lease_owner: Mapped[str] = mapped_column(Text, default="")
     lease_expires_at: Mapped[datetime | None]
     next_attempt_at: Mapped[datetime]
-    rung_at: Mapped[datetime | None]
+    announced_at: Mapped[datetime | None] = mapped_column("rung_at")
     failure: Mapped[str] = mapped_column(Text, default="")
     failure_kind: Mapped[str] = mapped_column(String(32), default="", server_default="")
     created_at: Mapped[datetime]

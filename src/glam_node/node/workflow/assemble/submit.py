@@ -21,9 +21,9 @@ from glam_node.node.workflow.record.events import record_event
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 100
-RING_AGAIN_AFTER = timedelta(seconds=30)
+ANNOUNCE_AGAIN_AFTER = timedelta(seconds=30)
 """Time after which a job that no worker has taken is announced again."""
-RUNG_AT_ONCE = 64
+ANNOUNCED_AT_ONCE = 64
 """Number of jobs announced at a time, so that a long queue does not fill the broker with repeated messages."""
 
 
@@ -120,7 +120,7 @@ def _supersede(session: Session, study_instance_uid: str, now: datetime) -> None
         )
 
 
-def ring_waiting_jobs(session: Session, queue: JobQueue, priority: Priority, now: datetime) -> None:
+def announce_waiting_jobs(session: Session, queue: JobQueue, priority: Priority, now: datetime) -> None:
     """Announce the jobs of a priority that are due, or whose worker was lost, unless they were announced just now.
 
     The session is committed before the broker is called, because a broker may be slow.
@@ -128,12 +128,12 @@ def ring_waiting_jobs(session: Session, queue: JobQueue, priority: Priority, now
     Raises:
         TransientError: The broker cannot be reached; the jobs that it did not get are announced first at the next call.
     """
-    waiting = jobs.to_ring(session, priority, now=now, rung_before=now - RING_AGAIN_AFTER, limit=RUNG_AT_ONCE)
+    waiting = jobs.to_announce(session, priority, now=now, before=now - ANNOUNCE_AGAIN_AFTER, limit=ANNOUNCED_AT_ONCE)
     session.commit()
     for number, job_id in enumerate(waiting):
         try:
-            queue.ring(job_id, priority)
+            queue.announce(job_id, priority)
         except TransientError:
-            jobs.set_rung_at(session, waiting[number:], None)
+            jobs.set_announced_at(session, waiting[number:], None)
             session.commit()
             raise

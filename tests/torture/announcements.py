@@ -11,11 +11,11 @@ from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
 
 
-def ring_unfinished(node: Node, redis_url: str, *, times: int) -> int:
+def announce_unfinished(node: Node, redis_url: str, *, times: int) -> int:
     """Announce every unfinished job this number of times, running ones too; return the number of unfinished jobs."""
     with reading(node.sessions)() as session:  # a frozen process may hold the database's lock
         unfinished = list(session.scalars(select(JobRow.job_id).where(JobRow.state.in_(jobs.UNFINISHED))))
     queue = CeleryQueue(create_app(redis_url))
     for job_id in unfinished * times:
-        queue.ring(job_id, Priority.SCREENING)
+        queue.announce(job_id, Priority.SCREENING)
     return len(unfinished)
