@@ -12,7 +12,7 @@ from glam_node import result_kinds
 from glam_node.inference.phantom import make_exam
 from glam_node.node.domain.ports import OutgoingInstance
 from glam_node.node.results.overlay import stored_segments
-from glam_node.node.scu.association import Peer
+from glam_node.node.scu.association import RemoteAE
 from glam_node.node.scu.store import CStoreDestination
 from tests.peers import PEERS
 from tests.system.orthanc import running_orthanc
@@ -66,7 +66,7 @@ def test_orthanc_gives_back_every_kind_byte_for_byte(tmp_path: Path) -> None:
         path.write_bytes(encoded(dataset))
         sent[path] = OutgoingInstance(dataset.SOPClassUID, dataset.SOPInstanceUID, ExplicitVRLittleEndian, path), kind
     with running_orthanc(tmp_path / "orthanc") as orthanc:
-        archive = CStoreDestination(Peer("archive", "ORTHANC", "127.0.0.1", orthanc.dicom_port, 30.0, "GLAMNODE"))
+        archive = CStoreDestination(RemoteAE("archive", "ORTHANC", "127.0.0.1", orthanc.dicom_port, 30.0, "GLAMNODE"))
         outcomes = archive.store([instance for instance, _ in sent.values()])
         assert [outcome.failure for outcome in outcomes] == [""] * len(sent)
         identifiers = {

@@ -12,7 +12,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 from glam_node.node.domain.ports import OutgoingInstance
-from glam_node.node.scu.association import Peer
+from glam_node.node.scu.association import RemoteAE
 from tests.integration.archive import Archive
 
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -41,13 +41,13 @@ def outgoing(tmp_path: Path) -> Outgoing:
     return write
 
 
-def peer_at(port: int, *, ae_title: str = "ARCHIVE", timeout: float = 10.0, calling: str = "GLAMNODE") -> Peer:
+def peer_at(port: int, *, ae_title: str = "ARCHIVE", timeout: float = 10.0, calling: str = "GLAMNODE") -> RemoteAE:
     """Return the peer of [destinations.archive] on this machine."""
-    return Peer("archive", ae_title, "127.0.0.1", port, timeout, calling)
+    return RemoteAE("archive", ae_title, "127.0.0.1", port, timeout, calling)
 
 
 @pytest.fixture
-def peer(archive: Archive) -> Peer:
+def peer(archive: Archive) -> RemoteAE:
     """Return the archive as the settings describe it."""
     return peer_at(archive.port)
 

@@ -12,7 +12,7 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 
 from glam_node.node.errors import NodeError, PermanentError, TransientError
-from glam_node.node.scu.association import REJECTIONS, Peer, open_association
+from glam_node.node.scu.association import REJECTIONS, RemoteAE, open_association
 from tests.integration.archive import VERIFICATION, Archive, listening
 from tests.integration.scu.conftest import peer_at, raw_peer
 from tests.ports import free_port
@@ -20,7 +20,7 @@ from tests.ports import free_port
 A_ABORT = bytes.fromhex("07 00 00000004 0000 0000")
 
 
-def failure_of(peer: Peer) -> NodeError:
+def failure_of(peer: RemoteAE) -> NodeError:
     """Return the error of an association with the peer."""
     with pytest.raises(NodeError) as caught, open_association(peer, [build_context(VERIFICATION)]):
         pass
@@ -74,7 +74,7 @@ def test_a_port_without_a_listener_is_a_transient_failure() -> None:
 
 
 def test_a_name_without_an_address_is_a_transient_failure() -> None:
-    error = failure_of(Peer("archive", "ARCHIVE", "no-such-host.invalid", 104, 1.0, "GLAMNODE"))
+    error = failure_of(RemoteAE("archive", "ARCHIVE", "no-such-host.invalid", 104, 1.0, "GLAMNODE"))
     assert isinstance(error, TransientError)
     assert "Check destinations.archive.host." in str(error)
 

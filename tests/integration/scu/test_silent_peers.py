@@ -15,7 +15,7 @@ from glam_node.node.domain.commitment import CommitmentReply, Reference
 from glam_node.node.domain.trace import Span
 from glam_node.node.errors import NodeError, TransientError
 from glam_node.node.scu.commitment import request_commitment, send_report
-from glam_node.node.scu.echo import echo, peer_of
+from glam_node.node.scu.echo import echo, remote_ae_of
 from glam_node.node.scu.find import count_mammograms
 from glam_node.node.scu.mail import MailServer, check_mail_server, send_mail
 from glam_node.node.scu.otlp import check_collector, span_exporter
@@ -155,7 +155,7 @@ def heard(_report: CommitmentReply) -> None:
 
 
 def c_store(port: int, theirs: Signed | None, outgoing: Outgoing) -> None:
-    (outcome,) = CStoreDestination(peer_of("archive", destination(port, theirs), "GLAMNODE")).store([outgoing()])
+    (outcome,) = CStoreDestination(remote_ae_of("archive", destination(port, theirs), "GLAMNODE")).store([outgoing()])
     assert not outcome.stored
     assert outcome.transient
     raise TransientError(outcome.failure)
@@ -168,16 +168,16 @@ def c_echo(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
 
 
 def c_find(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
-    count_mammograms(peer_of("archive", destination(port, theirs), "GLAMNODE"), "1.2.3")
+    count_mammograms(remote_ae_of("archive", destination(port, theirs), "GLAMNODE"), "1.2.3")
 
 
 def n_action(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
-    peer = peer_of("archive", destination(port, theirs), "GLAMNODE")
+    peer = remote_ae_of("archive", destination(port, theirs), "GLAMNODE")
     request_commitment(peer, "1.2.3", [Reference("1.2", "1.2.3")], heard)
 
 
 def n_event_report(port: int, theirs: Signed | None, _outgoing: Outgoing) -> None:
-    peer = peer_of("archive", destination(port, theirs), "GLAMNODE")
+    peer = remote_ae_of("archive", destination(port, theirs), "GLAMNODE")
     send_report(peer, CommitmentReply("1.2.3", (Reference("1.2", "1.2.3"),), ()))
 
 

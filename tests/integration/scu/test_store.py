@@ -13,13 +13,13 @@ from pydicom.uid import (
 from pynetdicom import build_context
 
 from glam_node.node.domain.ports import OutgoingInstance
-from glam_node.node.scu.association import Peer
+from glam_node.node.scu.association import RemoteAE
 from glam_node.node.scu.store import CStoreDestination
 from tests.integration.archive import Archive, listening, warning
 from tests.integration.scu.conftest import COMPREHENSIVE_SR_STORAGE, SEGMENTATION_STORAGE, Outgoing, peer_at
 
 
-def test_instances_arrive_in_order_in_one_association(archive: Archive, peer: Peer, outgoing: Outgoing) -> None:
+def test_instances_arrive_in_order_in_one_association(archive: Archive, peer: RemoteAE, outgoing: Outgoing) -> None:
     instances = [outgoing(SEGMENTATION_STORAGE), outgoing(), outgoing(SEGMENTATION_STORAGE)]
     outcomes = CStoreDestination(peer).store(instances)
     assert [(outcome.sop_instance_uid, outcome.stored, outcome.status) for outcome in outcomes] == [
@@ -30,7 +30,7 @@ def test_instances_arrive_in_order_in_one_association(archive: Archive, peer: Pe
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1])
-def test_a_file_is_sent_as_it_lies_on_disk(syntax: str, archive: Archive, peer: Peer, outgoing: Outgoing) -> None:
+def test_a_file_is_sent_as_it_lies_on_disk(syntax: str, archive: Archive, peer: RemoteAE, outgoing: Outgoing) -> None:
     instance = outgoing(transfer_syntax_uid=syntax)
     CStoreDestination(peer, [syntax]).store([instance])
     received = archive.received[0]
@@ -76,7 +76,7 @@ def test_a_class_that_the_archive_does_not_take_fails_alone_and_for_good(outgoin
     ],
 )
 def test_the_status_decides_what_happens_next(
-    status: int, stored: bool, transient: bool, words: str, archive: Archive, peer: Peer, outgoing: Outgoing
+    status: int, stored: bool, transient: bool, words: str, archive: Archive, peer: RemoteAE, outgoing: Outgoing
 ) -> None:
     archive.statuses = [status]
     [outcome] = CStoreDestination(peer).store([outgoing()])
@@ -84,13 +84,13 @@ def test_the_status_decides_what_happens_next(
     assert words in outcome.failure
 
 
-def test_every_instance_has_its_own_answer(archive: Archive, peer: Peer, outgoing: Outgoing) -> None:
+def test_every_instance_has_its_own_answer(archive: Archive, peer: RemoteAE, outgoing: Outgoing) -> None:
     archive.statuses = [0x0000, 0xA700, 0xC000, 0x0000]
     outcomes = CStoreDestination(peer).store([outgoing() for _ in range(4)])
     assert [outcome.stored for outcome in outcomes] == [True, False, False, True]
 
 
-def test_the_rest_is_tried_again_after_an_abort(archive: Archive, peer: Peer, outgoing: Outgoing) -> None:
+def test_the_rest_is_tried_again_after_an_abort(archive: Archive, peer: RemoteAE, outgoing: Outgoing) -> None:
     archive.abort_after = 1
     outcomes = CStoreDestination(peer).store([outgoing() for _ in range(3)])
     assert [outcome.stored for outcome in outcomes] == [True, False, False]
@@ -112,7 +112,9 @@ def test_results_wait_while_the_archive_does_not_know_the_node(outgoing: Outgoin
     assert "Register GLAMNODE at the archive" in outcome.failure
 
 
-def test_a_file_that_is_away_fails_alone_and_is_tried_again(archive: Archive, peer: Peer, outgoing: Outgoing) -> None:
+def test_a_file_that_is_away_fails_alone_and_is_tried_again(
+    archive: Archive, peer: RemoteAE, outgoing: Outgoing
+) -> None:
     gone, there = outgoing(), outgoing()
     gone.path.unlink()
     lost, stored = CStoreDestination(peer).store([gone, there])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from glam_node.node.scu.echo import EchoOutcome, echo, peer_of
+from glam_node.node.scu.echo import EchoOutcome, echo, remote_ae_of
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.settings.destinations import CStoreSettings
 from tests.certificates import Authority, Signed
@@ -64,7 +64,7 @@ def test_a_result_is_stored_at_storescp_over_tls(
     kept = tmp_path / "kept"
     kept.mkdir()
     with storescp(kept, theirs) as port:
-        peer = peer_of("archive", destination(port, ours, theirs.ca), "GLAMNODE")
+        peer = remote_ae_of("archive", destination(port, ours, theirs.ca), "GLAMNODE")
         (outcome,) = CStoreDestination(peer).store([outgoing()])
     assert outcome.stored, outcome.failure
     assert len(list(kept.iterdir())) == 1
@@ -129,7 +129,7 @@ def test_plain_dicom_to_an_archive_that_speaks_tls_says_so(theirs: Signed, versi
 
 def test_a_missing_file_is_named_and_tried_again(outgoing: Outgoing, theirs: Signed, ours: Signed) -> None:
     gone = Signed(ours.certificate, ours.key.with_name("gone.key"), ours.ca)
-    peer = peer_of("archive", destination(1, gone, theirs.ca), "GLAMNODE")
+    peer = remote_ae_of("archive", destination(1, gone, theirs.ca), "GLAMNODE")
     (outcome,) = CStoreDestination(peer).store([outgoing()])
     assert outcome.transient
     assert "destinations.archive.key" in outcome.failure
@@ -139,7 +139,7 @@ def test_a_missing_file_is_named_and_tried_again(outgoing: Outgoing, theirs: Sig
 def test_a_new_certificate_is_shown_without_a_restart(outgoing: Outgoing, theirs: Signed, authority: Authority) -> None:
     mine, other = authority.sign("mine", ends_in=timedelta(minutes=-1)), authority.sign("other")
     with pynetdicom_archive(theirs) as port:
-        store = CStoreDestination(peer_of("archive", destination(port, mine, theirs.ca), "GLAMNODE")).store
+        store = CStoreDestination(remote_ae_of("archive", destination(port, mine, theirs.ca), "GLAMNODE")).store
         (refused,) = store([outgoing()])
         other.put_in_place_of(mine)
         (outcome,) = store([outgoing()])

@@ -19,9 +19,9 @@ from glam_node.node.domain.completeness import AssemblyRules
 from glam_node.node.domain.job import Priority, RetryPolicy
 from glam_node.node.domain.ports import Destination
 from glam_node.node.results.identity import ResultIdentity
-from glam_node.node.scu.association import Peer
+from glam_node.node.scu.association import RemoteAE
 from glam_node.node.scu.commitment import send_report
-from glam_node.node.scu.echo import peer_of
+from glam_node.node.scu.echo import remote_ae_of
 from glam_node.node.scu.find import count_mammograms
 from glam_node.node.scu.folder import FolderDestination
 from glam_node.node.scu.store import CStoreDestination
@@ -51,7 +51,7 @@ class Node(BaseNode):
     """The parts that processes and commands of a node share. Building a node connects only the database."""
 
     destinations: Mapping[str, Destination]
-    archives: Mapping[str, Peer]
+    archives: Mapping[str, RemoteAE]
     """The destinations of kind "c-store", by name."""
     commitment_rules: CommitmentRules
     commitment_peers: Mapping[str, SendReply]
@@ -81,7 +81,7 @@ def build_node(settings: Settings) -> Node:
     """
     base = open_base_node(settings)
     identity = result_identity(settings)
-    archives = {name: peer_of(name, one, settings.node.ae_title) for name, one in settings.archives.items()}
+    archives = {name: remote_ae_of(name, one, settings.node.ae_title) for name, one in settings.archives.items()}
     built = {name: built_destination(name, one, settings.node.ae_title) for name, one in settings.destinations.items()}
     inference = InferenceContext(
         identity=identity,
@@ -151,7 +151,7 @@ def audiences(destinations: Mapping[str, DestinationSettings]) -> tuple[Audience
     ) or (Audience(),)
 
 
-def _confirmations(name: str, archives: Mapping[str, Peer]) -> Confirmations | None:
+def _confirmations(name: str, archives: Mapping[str, RemoteAE]) -> Confirmations | None:
     return Confirmations(partial(count_mammograms, archives[name]), name) if name else None
 
 
@@ -174,7 +174,7 @@ def built_destination(name: str, settings: DestinationSettings, ae_title: str) -
     match settings:
         case CStoreSettings():
             syntaxes = [TRANSFER_SYNTAXES[syntax] for syntax in settings.transfer_syntaxes]
-            archive = CStoreDestination(peer_of(name, settings, ae_title), syntaxes)
+            archive = CStoreDestination(remote_ae_of(name, settings, ae_title), syntaxes)
             return archive, Party(name, settings.ae_title, settings.host)
         case StowSettings():
             return StowDestination(web_peer(name, settings)), Party(name, host=settings.host)

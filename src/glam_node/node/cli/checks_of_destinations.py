@@ -10,8 +10,8 @@ from glam_node.node.cli.checks import Check, Verdict
 from glam_node.node.cli.checks_of_files import EXPIRES_SOON
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import NodeError
-from glam_node.node.scu.association import DIAGNOSIS_TIMEOUT_S, Peer
-from glam_node.node.scu.echo import Survey, echo, peer_of, survey
+from glam_node.node.scu.association import DIAGNOSIS_TIMEOUT_S, RemoteAE
+from glam_node.node.scu.echo import Survey, echo, remote_ae_of, survey
 from glam_node.node.scu.find import count_mammograms
 from glam_node.node.scu.stow import WebPeer, web_peer
 from glam_node.node.scu.tls import HandshakeFailure, PeerTLS, handshake_failure
@@ -56,7 +56,7 @@ def check_destination(name: str, settings: Settings) -> Iterator[Check]:
             remedy = f"Set destinations.{name}.host and destinations.{name}.port to those of the archive."
             yield Check(f"destinations.{name}", Verdict.FAIL, fact, remedy)
         case CStoreSettings():
-            yield from _check_archive(peer_of(name, destination, settings.node.ae_title), destination, settings)
+            yield from _check_archive(remote_ae_of(name, destination, settings.node.ae_title), destination, settings)
         case StowSettings():
             yield from _check_web(web_peer(name, destination), settings)
         case FolderSettings():
@@ -86,7 +86,7 @@ def _is_ours(family: int, address: tuple[Any, ...]) -> bool:
     return True
 
 
-def _check_archive(peer: Peer, destination: CStoreSettings, settings: Settings) -> Iterator[Check]:
+def _check_archive(peer: RemoteAE, destination: CStoreSettings, settings: Settings) -> Iterator[Check]:
     """Check TLS, C-ECHO, the chosen results and storage commitment of a DICOM archive."""
     if peer.tls is not None:
         check = _tls(peer, peer.tls)
@@ -124,7 +124,7 @@ def _check_echo(name: str, settings: Settings, remedy: str) -> Check:
     )
 
 
-def _queries(peer: Peer) -> Check:
+def _queries(peer: RemoteAE) -> Check:
     """Check that an archive answers C-FIND, with a query for a study that does not exist."""
     line = f"destinations.{peer.name} queries"
     try:
@@ -135,7 +135,7 @@ def _queries(peer: Peer) -> Check:
     return Check(line, Verdict.OK, "answers C-FIND, so assembly.confirm_with works")
 
 
-def _tls(peer: Peer | WebPeer, tls: PeerTLS) -> Check:
+def _tls(peer: RemoteAE | WebPeer, tls: PeerTLS) -> Check:
     """Check TLS by a handshake with the configured certificates."""
     line, section = f"destinations.{peer.name} TLS", tls.files.section
     patience = min(peer.timeout, DIAGNOSIS_TIMEOUT_S * 2)
@@ -160,7 +160,7 @@ def _tls(peer: Peer | WebPeer, tls: PeerTLS) -> Check:
     return Check(line, Verdict.OK, f"agreed with {peer}.{certificate}")
 
 
-def _shown(peer: Peer | WebPeer, tls: PeerTLS, patience: float) -> ServerCertificate | None:
+def _shown(peer: RemoteAE | WebPeer, tls: PeerTLS, patience: float) -> ServerCertificate | None:
     try:
         return server_certificate(peer.address, tls.server_name, patience, tls.files)
     except OSError:  # The destination showed no certificate; ssl.SSLError is an OSError.
@@ -174,7 +174,7 @@ def _told(shown: ServerCertificate) -> str:
     return f"a certificate for {names}, valid until {shown.not_after:%Y-%m-%d} ({days})"
 
 
-def _remedy(peer: Peer | WebPeer, tls: PeerTLS, failure: HandshakeFailure, shown: ServerCertificate | None) -> str:
+def _remedy(peer: RemoteAE | WebPeer, tls: PeerTLS, failure: HandshakeFailure, shown: ServerCertificate | None) -> str:
     section = tls.files.section
     if failure.certificate is CertificateTrouble.DATES:
         return (

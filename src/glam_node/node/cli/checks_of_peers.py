@@ -54,7 +54,7 @@ def check_peers(settings: Settings) -> Check:
 
 def check_receiver(settings: Settings) -> Iterator[Check]:
     """Check that a running node answers C-ECHO, if a configured peer may call from this machine without TLS."""
-    from glam_node.node.scu.echo import peer_of, survey
+    from glam_node.node.scu.echo import remote_ae_of, survey
 
     caller = next((peer for peer in settings.peers.values() if _may_call_from_here(peer)), None)
     if settings.tls.port is not None and not settings.tls.plain:
@@ -65,7 +65,7 @@ def check_receiver(settings: Settings) -> Iterator[Check]:
     ourselves = CStoreSettings(
         ae_title=settings.node.ae_title, host=host, port=settings.node.port, results=(), timeout=5.0
     )
-    peer = replace(peer_of("node", ourselves, caller.ae_title), settings_section="node")
+    peer = replace(remote_ae_of("node", ourselves, caller.ae_title), settings_section="node")
     try:
         survey(peer, ourselves)
     except NodeError as error:

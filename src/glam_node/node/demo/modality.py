@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import PermanentError
-from glam_node.node.scu.association import Peer
+from glam_node.node.scu.association import RemoteAE
 from glam_node.node.scu.store import CStoreDestination
 
 AE_TITLE = "DEMOMODALITY"
@@ -23,7 +23,7 @@ def send(instances: Sequence[OutgoingInstance], ae_title: str, port: int) -> lis
     Raises:
         PermanentError: The node stored none of the instances.
     """
-    node = Peer("node", ae_title, "127.0.0.1", port, TIMEOUT_S, AE_TITLE)
+    node = RemoteAE("node", ae_title, "127.0.0.1", port, TIMEOUT_S, AE_TITLE)
     outcomes = CStoreDestination(node).store(instances)
     if not any(outcome.stored for outcome in outcomes):
         raise PermanentError(f"The node stored none of {counted(len(instances), 'image')}: {outcomes[0].failure}")

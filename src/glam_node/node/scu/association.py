@@ -23,7 +23,7 @@ DIAGNOSIS_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
+class RemoteAE:
     """An application entity that the node calls."""
 
     name: str
@@ -38,11 +38,11 @@ class Peer:
     tls: PeerTLS | None = None
     """The TLS settings; None for plain DICOM."""
     settings_section: str = ""
-    """The section of the settings that describes the peer, if it is not [destinations.NAME]."""
+    """The section of the settings that describes it, if it is not [destinations.NAME]."""
 
     @property
     def section(self) -> str:
-        """Prefix of the peer's keys in the settings."""
+        """Prefix of its keys in the settings."""
         return self.settings_section or f"destinations.{self.name}"
 
     @property
@@ -93,7 +93,7 @@ REJECTED_TRANSIENT = 2
 
 @contextmanager
 def open_association(
-    peer: Peer,
+    peer: RemoteAE,
     contexts: Sequence[PresentationContext],
     *,
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
@@ -124,7 +124,7 @@ def open_association(
 
 def _request(
     ae: AE,
-    peer: Peer,
+    peer: RemoteAE,
     contexts: Sequence[PresentationContext],
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation],
     handlers: Sequence[tuple[evt.EventType, Callable[[Event], Any]]],
@@ -161,7 +161,7 @@ def _request(
     raise _refused(peer, next(iter(answers), None), contexts, time.monotonic() - started)
 
 
-def _unreachable(peer: Peer) -> TransientError:
+def _unreachable(peer: RemoteAE) -> TransientError:
     """Return the error for a peer that could not be connected to.
 
     pynetdicom logs the reason but does not return it, so the node connects once more to find the reason.
@@ -189,7 +189,7 @@ def _keep_answer(event: Event, answers: list[A_ASSOCIATE]) -> None:
 
 
 def _refused(
-    peer: Peer, answer: A_ASSOCIATE | None, contexts: Sequence[PresentationContext], elapsed_s: float
+    peer: RemoteAE, answer: A_ASSOCIATE | None, contexts: Sequence[PresentationContext], elapsed_s: float
 ) -> NodeError:
     if answer is not None and answer.result == 0:
         return no_context_accepted(peer, contexts)
@@ -208,7 +208,7 @@ def _refused(
     )
 
 
-def _protocol_mismatch(peer: Peer) -> str:
+def _protocol_mismatch(peer: RemoteAE) -> str:
     """Return a message if the peer speaks HTTP, or if the use of TLS is the likely cause; otherwise an empty string."""
     timeout_s = min(peer.timeout, DIAGNOSIS_TIMEOUT_S)
     if peer.tls is None:
@@ -224,7 +224,7 @@ def _protocol_mismatch(peer: Peer) -> str:
     return f"{peer}: {failure}." if failure else ""
 
 
-def _rejected(peer: Peer, result: int, source: int, reason: int) -> NodeError:
+def _rejected(peer: RemoteAE, result: int, source: int, reason: int) -> NodeError:
     rejection = REJECTIONS.get((source, reason), UNKNOWN_REJECTION)
     remedy = rejection.remedy.format(section=peer.section, calling_ae_title=peer.calling_ae_title)
     if peer.section == "node" and not rejection.transient:
@@ -235,7 +235,7 @@ def _rejected(peer: Peer, result: int, source: int, reason: int) -> NodeError:
     )
 
 
-def no_context_accepted(peer: Peer, contexts: Sequence[PresentationContext]) -> SOPClassRefused:
+def no_context_accepted(peer: RemoteAE, contexts: Sequence[PresentationContext]) -> SOPClassRefused:
     """Return the error for a peer that accepts none of the presentation contexts."""
     proposed = sorted(
         {f"{UID(context.abstract_syntax or '').name} ({context.transfer_syntax[0].name})" for context in contexts}
@@ -247,7 +247,7 @@ def no_context_accepted(peer: Peer, contexts: Sequence[PresentationContext]) -> 
     )
 
 
-def lost_association(peer: Peer, asked: str, timed_out: bool, waited_s: float | None = None) -> TransientError:
+def lost_association(peer: RemoteAE, asked: str, timed_out: bool, waited_s: float | None = None) -> TransientError:
     """Return the error for an association that ended without an answer to a request.
 
     Args:

@@ -18,7 +18,7 @@ from glam_node.node.domain.commitment import (
     Reference,
 )
 from glam_node.node.errors import NodeError, PermanentError
-from glam_node.node.scu.association import Peer, SOPClassRefused, lost_association, open_association
+from glam_node.node.scu.association import RemoteAE, SOPClassRefused, lost_association, open_association
 from glam_node.node.workflow.deliver.commitment_data_sets import report_data_set, reported, request_data_set
 
 SAME_ASSOCIATION_S = 2.0
@@ -30,7 +30,7 @@ ReplyHandler = Callable[[CommitmentReply], None]
 
 
 def request_commitment(
-    peer: Peer, transaction_uid: str, references: Sequence[Reference], on_reply: ReplyHandler
+    peer: RemoteAE, transaction_uid: str, references: Sequence[Reference], on_reply: ReplyHandler
 ) -> None:
     """Send a request for storage commitment, and handle a reply that arrives on the same association.
 
@@ -80,7 +80,7 @@ def request_commitment(
         ) from error
 
 
-def send_report(peer: Peer, report: CommitmentReply) -> None:
+def send_report(peer: RemoteAE, report: CommitmentReply) -> None:
     """Send the reply to a peer's request, on an association in which the node is the SCP (PS3.7 D.3.3.4).
 
     Raises:
@@ -98,7 +98,7 @@ def send_report(peer: Peer, report: CommitmentReply) -> None:
         _check(peer, "N-EVENT-REPORT", status)
 
 
-def _check(peer: Peer, asked: str, answer: Dataset) -> None:
+def _check(peer: RemoteAE, asked: str, answer: Dataset) -> None:
     if "Status" not in answer:
         raise lost_association(peer, asked, timed_out=True)
     if answer.Status != 0x0000:

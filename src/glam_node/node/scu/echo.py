@@ -10,7 +10,7 @@ from pynetdicom import build_context
 
 from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.errors import NodeError, PermanentError
-from glam_node.node.scu.association import Peer, lost_association, no_context_accepted, open_association
+from glam_node.node.scu.association import RemoteAE, lost_association, no_context_accepted, open_association
 from glam_node.node.scu.folder import check_folder
 from glam_node.node.scu.stow import check_web_server, web_peer
 from glam_node.node.scu.tls import peer_tls
@@ -45,7 +45,7 @@ def echo(name: str, destination: DestinationSettings, calling_ae_title: str) -> 
 def _answer(name: str, destination: DestinationSettings, calling_ae_title: str) -> str:
     match destination:
         case CStoreSettings():
-            return _ask(peer_of(name, destination, calling_ae_title), destination)
+            return _ask(remote_ae_of(name, destination, calling_ae_title), destination)
         case StowSettings():
             return check_web_server(web_peer(name, destination))
         case FolderSettings():
@@ -53,9 +53,9 @@ def _answer(name: str, destination: DestinationSettings, calling_ae_title: str) 
     assert_never(destination)
 
 
-def peer_of(name: str, destination: CStoreSettings, calling_ae_title: str) -> Peer:
+def remote_ae_of(name: str, destination: CStoreSettings, calling_ae_title: str) -> RemoteAE:
     """Return the application entity that [destinations.NAME] describes."""
-    return Peer(
+    return RemoteAE(
         name,
         destination.ae_title,
         destination.host,
@@ -78,7 +78,7 @@ class Survey:
     """True if the destination accepts requests for storage commitment."""
 
 
-def survey(peer: Peer, destination: CStoreSettings) -> Survey:
+def survey(peer: RemoteAE, destination: CStoreSettings) -> Survey:
     """Send a C-ECHO on an association that proposes the SOP classes of all results for the destination.
 
     Each transfer syntax is proposed in its own presentation context, so that the answer shows all accepted ones.
@@ -120,7 +120,7 @@ def survey(peer: Peer, destination: CStoreSettings) -> Survey:
     return Survey(accepted, refused, PUSH_MODEL in taken)
 
 
-def _ask(peer: Peer, destination: CStoreSettings) -> str:
+def _ask(peer: RemoteAE, destination: CStoreSettings) -> str:
     """Return a sentence that names the peer and the fallbacks that the node sends to it.
 
     Raises:

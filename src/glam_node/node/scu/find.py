@@ -8,13 +8,13 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 
 from glam_node.node.errors import PermanentError
-from glam_node.node.scu.association import Peer, SOPClassRefused, lost_association, open_association
+from glam_node.node.scu.association import RemoteAE, SOPClassRefused, lost_association, open_association
 
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 PENDING = (0xFF00, 0xFF01)
 
 
-def count_mammograms(peer: Peer, study_instance_uid: str) -> int:
+def count_mammograms(peer: RemoteAE, study_instance_uid: str) -> int:
     """Return the number of images in the study's series of Modality MG, as `peer` counts them.
 
     Results of this node do not count, since their series have other modalities.
@@ -41,7 +41,7 @@ def count_mammograms(peer: Peer, study_instance_uid: str) -> int:
     return sum(int(count) for count in counts if count is not None)
 
 
-def _answers(peer: Peer, association: Association, query: Dataset) -> Iterator[Dataset]:
+def _answers(peer: RemoteAE, association: Association, query: Dataset) -> Iterator[Dataset]:
     started = time.monotonic()
     try:
         for status, identifier in association.send_c_find(query, STUDY_ROOT_FIND):
@@ -57,5 +57,5 @@ def _answers(peer: Peer, association: Association, query: Dataset) -> Iterator[D
         raise lost_association(peer, "C-FIND", timed_out=False) from error
 
 
-def _remedy(peer: Peer) -> str:
+def _remedy(peer: RemoteAE) -> str:
     return f"Allow {peer.calling_ae_title} to query there, or unset assembly.confirm_with."

@@ -18,7 +18,7 @@ from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.scu.answer_timeouts import wait_while_peer_works
 from glam_node.node.scu.association import (
-    Peer,
+    RemoteAE,
     SOPClassRefused,
     lost_association,
     no_context_accepted,
@@ -103,7 +103,7 @@ class CStoreDestination:
             files.
     """
 
-    def __init__(self, peer: Peer, transfer_syntaxes: Sequence[str] = UNCOMPRESSED) -> None:
+    def __init__(self, peer: RemoteAE, transfer_syntaxes: Sequence[str] = UNCOMPRESSED) -> None:
         self._peer = peer
         self._transfer_syntaxes = tuple(transfer_syntaxes)
 
