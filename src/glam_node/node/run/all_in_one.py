@@ -154,7 +154,8 @@ def _attend(children: Children, live: LiveSettings, signals: Signals, ready: Cal
         attend(children.values())
         if receiver.word is not None and not listening:
             listening = True
-            receiver.own_environment[PORT] = receiver.word
+            if not node.port:  # after a restart, it listens on the port that it was given
+                receiver.own_environment[PORT] = receiver.word
             log.info("listening", host=node.host, port=receiver.word, ae_title=node.ae_title)
         if not complete and all(child.word is not None for child in children.values()):
             complete = True
