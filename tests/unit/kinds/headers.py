@@ -79,9 +79,25 @@ _DESCRIBED = {
     "magnified": ("Vergrößerung", "agrandissement", "RMCC", "LMAG"),
     "secondary_capture": ("Screenshot",),
 }
+_DESCRIBED_OTHERWISE = {
+    "synthesized": ("INSIGHT 3D", "合成2D", "Синтезированная 2D", "합성 영상"),
+    "tomosynthesis_only": ("IntelliSlices", "トモシンセシス R CC", "томосинтез"),
+    "contrast_enhanced": ("HE R CC", "énergie haute", "造影 R CC", "с контрастом"),
+    "contrast_low_energy": ("LE R CC", "énergie basse"),
+    "stereotactic": ("生検", "биопсия"),
+    "specimen": ("标本",),
+    "phantom": ("Fantoom", "ファントム", "фантом"),
+    "spot": ("Localisé R CC", "スポット", "прицельный снимок"),
+    "magnified": ("拡大 R CC", "увеличение"),
+}
 
 LEFT_OUT: list[tuple[str, dict[str, Any]]] = [
-    *((rule, _series(text)) for rule, texts in _DESCRIBED.items() for text in texts),
+    *(
+        (rule, _series(text))
+        for described in (_DESCRIBED, _DESCRIBED_OTHERWISE)
+        for rule, texts in described.items()
+        for text in texts
+    ),
     ("secondary_capture", _image_type("", "", "", "", "SCREENSHOT")),
     ("phantom", {"BodyPartExamined": "BREAST PHANTOM"}),
     ("phantom", {"OrganExposed": "PHANTOM"}),
@@ -225,6 +241,10 @@ ORDINARY: dict[str, dict[str, Any]] = {
     "Siemens": _image_type("", "LEFT") | {"Manufacturer": "SIEMENS", "SeriesDescription": "MAMMOGRAM, digital"},
     "Fujifilm": _image_type("POST_PROCESSED", "", "", "", "", "", "", "100000"),
     "a vendor's own word for a field": _image_type("FFDM"),
+    "Japanese": _series("検診マンモグラフィ 左CC 造影なし"),
+    "Chinese": _series("左乳MLO位"),
+    "Korean": _series("유방 촬영 R CC"),
+    "Russian": _series("Обзорная маммография без контраста"),
     "no Image Type": {"ImageType": None},
     "Image Type of two values": {"ImageType": ["ORIGINAL", "PRIMARY"]},
     "a combined examination": {"SeriesDescription": "R CC (2D of a combination with tomo)", "Manufacturer": "ACME"},
