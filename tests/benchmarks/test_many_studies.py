@@ -22,7 +22,7 @@ from glam_node.node.db import audit, backlog, deliveries, jobs, search, studies
 from glam_node.node.db.engine import reading
 from glam_node.node.db.search import StudyFilter, StudyPosition
 from glam_node.node.db.tables import DeliveryRow, EventRow, InstanceRow, JobRow, StudyRow
-from glam_node.node.domain.completeness import AssemblyRules
+from glam_node.node.domain.completeness import AssemblyPolicy
 from glam_node.node.domain.event import EventKind
 from glam_node.settings.destinations import CStoreSettings
 from glam_node.settings.schema import Settings, StorageSettings
@@ -170,7 +170,7 @@ def test_no_question_takes_as_long_as_reading_every_study(node: Node, figure: Re
         with node.sessions() as session:
             return session.connection().execute(select(StudyRow.__table__)).fetchall()
 
-    rules = AssemblyRules(10, 300, 3600)
+    policy = AssemblyPolicy(10, 300, 3600)
     questions: dict[str, Callable[[], object]] = {
         "status: studies": asked(studies.counts_by_state),
         "status: jobs": asked(jobs.counts_by_state),
@@ -183,7 +183,7 @@ def test_no_question_takes_as_long_as_reading_every_study(node: Node, figure: Re
         "console: queue": asked(lambda s: (backlog.waiting_jobs(s), jobs.waiting(s, 50), jobs.failed(s, 50))),
         "console: destinations": asked(lambda s: facts(s, {"archive": CStoreSettings()})),
         "one study": asked(lambda s: (studies.get(s, "1.2.5"), jobs.of_study(s, "1.2.5"), audit.timeline(s, "1.2.5"))),
-        "dispatcher: what is whole": asked(lambda s: studies.possibly_complete(s, rules, NOW, 100)),
+        "dispatcher: what is whole": asked(lambda s: studies.possibly_complete(s, policy, NOW, 100)),
         "dispatcher: what to retire": asked(lambda s: studies.retirable(s, NOW - timedelta(days=365), 20)),
         "all metrics": lambda: measure(node, NOW),
     }

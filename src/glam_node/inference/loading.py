@@ -9,21 +9,21 @@ from glam_node.inference.options import REFERENCE_RUN, RunOptions
 from glam_node.inference.package import read_package
 from glam_node.inference.predictor import Predictor
 from glam_node.inference.reading import read_dataset, read_mammogram
-from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
+from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindPolicy
 
 
-def read_mammogram_file(path: str | Path, rules: KindRules | None = CONVENTIONAL_VIEWS) -> Mammogram:
+def read_mammogram_file(path: str | Path, policy: KindPolicy | None = CONVENTIONAL_VIEWS) -> Mammogram:
     """Return the screening view in a DICOM file: uint16 pixels, bright is dense, background 0.
 
     Args:
         path: A DICOM file (PS3.10).
-        rules: The kinds of image that may be read; None: any, as in `read_mammogram`.
+        policy: The kinds of image that may be read; None: any, as in `read_mammogram`.
 
     Raises:
         UnsupportedMammogram: The file does not hold such an image; the message is the reason.
         OSError: The file cannot be read.
     """
-    return read_mammogram(read_dataset(Path(path)), rules)
+    return read_mammogram(read_dataset(Path(path)), policy)
 
 
 read_file = read_mammogram_file

@@ -18,7 +18,7 @@ from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.grey_scale import presented_values
 from glam_node.inference.header_facts import describe_view
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
-from glam_node.kinds.facts import CONVENTIONAL_VIEWS, ImageFacts, KindRules
+from glam_node.kinds.facts import CONVENTIONAL_VIEWS, ImageFacts, KindPolicy
 from glam_node.kinds.table import kind_left_out, remarks, unreadable
 
 
@@ -46,12 +46,12 @@ def read_dataset(path: Path) -> Dataset:
     return dataset
 
 
-def read_mammogram(dataset: Dataset, rules: KindRules | None = CONVENTIONAL_VIEWS) -> Mammogram:
+def read_mammogram(dataset: Dataset, policy: KindPolicy | None = CONVENTIONAL_VIEWS) -> Mammogram:
     """Return the screening view in `dataset`, decoded and as displayed: bright is dense, background is 0.
 
     Args:
         dataset: An image with its pixels.
-        rules: The kinds of image that may be read, by the table that the node uses (`glam_node.kinds`). None reads any
+        policy: The kinds of image that may be read, by the table that the node uses (`glam_node.kinds`). None reads any
             single-frame image that states one breast and a CC or MLO view, whatever its kind.
 
     Raises:
@@ -60,16 +60,16 @@ def read_mammogram(dataset: Dataset, rules: KindRules | None = CONVENTIONAL_VIEW
     """
     with _without_warnings():
         try:
-            return _read(dataset, rules)
+            return _read(dataset, policy)
         except (UnsupportedMammogram, MemoryError):
             raise
         except Exception as error:  # pydicom converts values on access and raises whatever its converters raise
             raise UnsupportedMammogram(f"The image's header is damaged ({type(error).__name__}).") from error
 
 
-def _read(dataset: Dataset, rules: KindRules | None) -> Mammogram:
+def _read(dataset: Dataset, policy: KindPolicy | None) -> Mammogram:
     view = describe_view(dataset)
-    kind = unreadable(view) if rules is None else kind_left_out(view, text_of(dataset, "SOPClassUID"), rules)
+    kind = unreadable(view) if policy is None else kind_left_out(view, text_of(dataset, "SOPClassUID"), policy)
     if kind is not None:
         raise UnsupportedMammogram(kind.reason(view))
     sop_instance_uid = str(dataset.get("SOPInstanceUID") or "")

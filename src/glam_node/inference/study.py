@@ -10,7 +10,7 @@ from glam_node.inference.findings import Findings, ImageFindings
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 from glam_node.inference.predictor import Predictor
 from glam_node.inference.reading import read_dataset, read_mammogram
-from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
+from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def segment_study(
     study_instance_uid: str,
     sources: Sequence[SourceImage],
     predictor: Predictor,
-    rules: KindRules | None = CONVENTIONAL_VIEWS,
+    policy: KindPolicy | None = CONVENTIONAL_VIEWS,
 ) -> Findings:
     """Read and analyse the images of one study.
 
@@ -37,7 +37,7 @@ def segment_study(
         study_instance_uid: Study Instance UID of the result.
         sources: The images.
         predictor: The model.
-        rules: The kinds of image that may be read; None: any, as in `read_mammogram`.
+        policy: The kinds of image that may be read; None: any, as in `read_mammogram`.
 
     Returns:
         One result per source, in order. The result of an image that cannot be read has `failure` set; the others are
@@ -52,7 +52,7 @@ def segment_study(
     results: dict[str, ImageFindings] = {}
     for source in sources:
         try:
-            mammograms[source.sop_instance_uid] = read_mammogram(read_dataset(source.path), rules)
+            mammograms[source.sop_instance_uid] = read_mammogram(read_dataset(source.path), policy)
         except UnsupportedMammogram as refusal:
             results[source.sop_instance_uid] = _failed(source, str(refusal))
     stages = [("read", time.monotonic() - started)]

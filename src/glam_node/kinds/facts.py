@@ -52,7 +52,7 @@ class ImageFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class KindRules:
+class KindPolicy:
     """The policy of a site and its model package on kinds of image."""
 
     accepted: frozenset[str] = frozenset({CONVENTIONAL})
@@ -65,5 +65,5 @@ class KindRules:
     """Whether the model package is a demonstration that may not be used on patients' images."""
 
 
-CONVENTIONAL_VIEWS = KindRules()
+CONVENTIONAL_VIEWS = KindPolicy()
 """The default policy: conventional mammograms only."""

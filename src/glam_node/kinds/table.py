@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
-from glam_node.kinds.facts import CONTRAST_LOW_ENERGY, CONVENTIONAL, SYNTHESIZED, ImageFacts, KindRules
+from glam_node.kinds.facts import CONTRAST_LOW_ENERGY, CONVENTIONAL, SYNTHESIZED, ImageFacts, KindPolicy
 from glam_node.kinds.predicates import (
     IMPLANT_DISPLACED,
     STANDARD_VIEWS,
@@ -24,7 +24,7 @@ from glam_node.kinds.predicates import (
 )
 
 _LONGEST_STATED = 200
-_Holds = Callable[[ImageFacts, str, KindRules], bool]
+_Holds = Callable[[ImageFacts, str, KindPolicy], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ _SEVERAL_FRAMES = Kind(
 def unreadable(facts: ImageFacts) -> Kind | None:
     """Return the kind because of which an image cannot be read as a view under any policy; None if it can be read."""
     asked = (_SEVERAL_FRAMES, *(kind for kind in KINDS if kind.rule in _STRUCTURAL))
-    return next((kind for kind in asked if kind.holds(facts, "", KindRules())), None)
+    return next((kind for kind in asked if kind.holds(facts, "", KindPolicy())), None)
 
 
 def remarks(facts: ImageFacts) -> Iterator[str]:
@@ -206,6 +206,6 @@ def remarks(facts: ImageFacts) -> Iterator[str]:
         yield "The breast has an implant, and the image does not say that it was displaced."
 
 
-def kind_left_out(facts: ImageFacts, sop_class_uid: str, rules: KindRules) -> Kind | None:
+def kind_left_out(facts: ImageFacts, sop_class_uid: str, policy: KindPolicy) -> Kind | None:
     """Return the first kind of the table that applies to the image; None for an image that may be analysed."""
-    return next((kind for kind in KINDS if kind.holds(facts, sop_class_uid, rules)), None)
+    return next((kind for kind in KINDS if kind.holds(facts, sop_class_uid, policy)), None)

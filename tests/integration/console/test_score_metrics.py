@@ -72,5 +72,5 @@ def test_a_node_with_the_built_in_package_knows_how_far_its_scores_have_drifted(
     analysed(node, 30, reference["malignant"] - 0.2, reference_scores=reference)
     told = {one.labels[0]: one.value for one in measure(node, NOW) if one.metric is REFERENCE_SCORE}
     assert told == reference
-    found = update_alerts(node.sessions, node.alert_rules, (), (2, 1), (), NOW)
+    found = update_alerts(node.sessions, node.alert_policy, (), (2, 1), (), NOW)
     assert ("score_drift", "malignant") in {(one.name, one.subject) for one in found}

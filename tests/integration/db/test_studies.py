@@ -9,12 +9,12 @@ import pytest
 
 from glam_node.node.db import studies
 from glam_node.node.db.engine import SessionFactory
-from glam_node.node.domain.completeness import AssemblyRules
+from glam_node.node.domain.completeness import AssemblyPolicy
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 from glam_node.node.domain.study import Study, StudyState
 from tests.builders import NOW, STUDY_UID, after, four_views, report, sop_instance
 
-RULES = AssemblyRules(settle_time_s=10, quiet_time_s=300, maximum_age_s=3600)
+POLICY = AssemblyPolicy(settle_time_s=10, quiet_time_s=300, maximum_age_s=3600)
 
 
 def receive(sessions: SessionFactory, *instances: SOPInstance) -> None:
@@ -37,7 +37,7 @@ def move(sessions: SessionFactory, *states: StudyState) -> None:
 
 def due(sessions: SessionFactory, seconds: float) -> list[str]:
     with sessions.begin() as session:
-        found = studies.possibly_complete(session, RULES, after(seconds), 100)
+        found = studies.possibly_complete(session, POLICY, after(seconds), 100)
     return [study.study_instance_uid for study in found]
 
 
@@ -138,8 +138,8 @@ def test_a_study_that_keeps_arriving_is_checked_at_its_maximum_age(sessions: Ses
 def test_a_study_locked_by_another_dispatcher_is_skipped(sessions: SessionFactory) -> None:
     receive(sessions, *four_views())
     with sessions.begin() as first, sessions.begin() as second:
-        assert len(studies.possibly_complete(first, RULES, after(10), 100)) == 1
-        assert studies.possibly_complete(second, RULES, after(10), 100) == []
+        assert len(studies.possibly_complete(first, POLICY, after(10), 100)) == 1
+        assert studies.possibly_complete(second, POLICY, after(10), 100) == []
 
 
 def test_the_latest_studies_are_returned_first(sessions: SessionFactory) -> None:

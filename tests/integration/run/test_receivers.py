@@ -134,7 +134,7 @@ def test_two_patients_in_one_study_are_detected_across_two_receivers_in_either_o
         with node.sessions() as session:
             study = studies.get(session, exam[0].StudyInstanceUID)
         assert study is not None
-        judged = judge(study, node.submission_rules.eligibility)
+        judged = judge(study, node.submission_policy.eligibility)
         assert (judged.rule, judged.reason.partition(": ")[2]) == ("two_patients", "birth date differs")
 
 
@@ -143,6 +143,6 @@ def test_a_study_that_arrives_at_two_receivers_is_one_study(node: Node, ports: l
     with ThreadPoolExecutor(4) as senders:
         list(senders.map(lambda port, view: send(port, [view]), ports * 2, exam))
     with node.sessions.begin() as session:
-        closed = close_complete_studies(session, after(10**9), node.assembly_rules)
+        closed = close_complete_studies(session, after(10**9), node.assembly_policy)
     [whole] = [study for study in closed if study.study_instance_uid == exam[0].StudyInstanceUID]
     assert (whole.state, len(whole.instances)) == (StudyState.COMPLETE, 4)

@@ -20,7 +20,7 @@ from glam_node.node.scp.listener import Listener, open_listeners
 from glam_node.node.scp.receiver_counts import Place, ReceiverCounts
 from glam_node.node.scp.server import StorageServer
 from glam_node.node.storage.instances import InstanceStore
-from glam_node.node.workflow.deliver.commit_results import CommitmentRules
+from glam_node.node.workflow.deliver.commit_results import CommitmentPolicy
 from glam_node.node.workflow.deliver.commitment_desk import CommitmentDesk
 from glam_node.settings.peers import PeerSettings
 from glam_node.settings.schema import NodeSettings, Settings, StorageSettings
@@ -78,7 +78,7 @@ def running_receiver(
         tls=tls or TLSSettings(),
         storage=StorageSettings(root=root, minimum_free_bytes=minimum_free_bytes),
     )
-    desk = CommitmentDesk(writer, {"DCMTK"}, CommitmentRules({"archive": "ARCHIVE"}, timedelta(hours=1), 2))
+    desk = CommitmentDesk(writer, {"DCMTK"}, CommitmentPolicy({"archive": "ARCHIVE"}, timedelta(hours=1), 2))
     context = receiver_context(settings, store, writer, desk, lambda event, detail: refused.append((event, detail)))
     listeners = open_listeners(settings.node, settings.tls)
     server = StorageServer(context, listeners, Place(ReceiverCounts(), 0))

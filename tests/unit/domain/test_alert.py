@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from glam_node.node.domain.alert import AlertFacts, AlertRules, alerts
+from glam_node.node.domain.alert import AlertFacts, AlertPolicy, alerts
 from glam_node.settings.alerts import ALERTS
 
-RULES = AlertRules(frozenset(ALERTS), 900, 1800, 600, 43_200, 0.1)
+POLICY = AlertPolicy(frozenset(ALERTS), 900, 1800, 600, 43_200, 0.1)
 WELL = AlertFacts(
     oldest_deliveries_s={"archive": 900},
     oldest_job_s=1800,
@@ -38,8 +38,8 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-def raised(facts: AlertFacts, rules: AlertRules = RULES) -> list[tuple[str, str]]:
-    return [(alert.name, alert.subject) for alert in alerts(facts, rules)]
+def raised(facts: AlertFacts, policy: AlertPolicy = POLICY) -> list[tuple[str, str]]:
+    return [(alert.name, alert.subject) for alert in alerts(facts, policy)]
 
 
 def test_no_alert_is_raised_at_the_limits() -> None:
@@ -50,7 +50,7 @@ def test_no_alert_is_raised_at_the_limits() -> None:
 def test_an_enabled_alert_is_raised_beyond_its_limit(name: str, subject: str, fields: dict[str, Any]) -> None:
     wrong = replace(WELL, **fields)
     assert raised(wrong) == [(name, subject)]
-    assert raised(wrong, replace(RULES, which=RULES.which - {name})) == []
+    assert raised(wrong, replace(POLICY, which=POLICY.which - {name})) == []
 
 
 def test_every_alert_of_the_settings_has_a_case() -> None:
@@ -68,12 +68,12 @@ def test_no_drift_alert_is_raised_for_a_class_without_a_reference() -> None:
 
 @pytest.mark.parametrize(("count", "counted"), [(1, "1 study"), (2, "2 studies")])
 def test_studies_that_were_left_out_are_counted(count: int, counted: str) -> None:
-    (alert,) = alerts(replace(WELL, left_out={"synthesized": count}), RULES)
+    (alert,) = alerts(replace(WELL, left_out={"synthesized": count}), POLICY)
     expected = f"The node left out {counted} in the last day: such studies have only synthesized views"
     assert alert.fact.startswith(expected)
 
 
 def test_an_alert_describes_the_fact_and_the_remedy() -> None:
-    (alert,) = alerts(replace(WELL, oldest_deliveries_s={"archive": 5400}), RULES)
+    (alert,) = alerts(replace(WELL, oldest_deliveries_s={"archive": 5400}), POLICY)
     assert alert.fact == "Results have been waiting for archive for 90 minutes."
     assert "glam-node echo archive" in alert.action

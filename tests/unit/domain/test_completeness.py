@@ -9,7 +9,7 @@ from glam_node.node.domain.completeness import Archived, AssemblyRules, complete
 from glam_node.node.domain.instance import SOPInstance
 from tests.builders import after, four_views, report, sop_instance, study
 
-RULES = AssemblyRules(settle_time_s=10, quiet_time_s=300, maximum_age_s=3600)
+POLICY = AssemblyPolicy(settle_time_s=10, quiet_time_s=300, maximum_age_s=3600)
 FOR_PROCESSING = four_views(presentation_intent_type="FOR PROCESSING")
 
 CASES: list[tuple[str, list[SOPInstance], float, str]] = [
@@ -30,17 +30,17 @@ CASES: list[tuple[str, list[SOPInstance], float, str]] = [
 def test_the_first_rule_that_holds_completes_a_study(
     name: str, instances: list[SOPInstance], silence_s: float, rule: str
 ) -> None:
-    whole = completeness(study(*instances), RULES, after(silence_s))
+    whole = completeness(study(*instances), POLICY, after(silence_s))
     assert (whole.complete, whole.rule) == (bool(rule), rule)
 
 
 def test_the_reason_names_the_views_and_the_silence() -> None:
-    reason = completeness(study(*four_views()), RULES, after(12)).reason
+    reason = completeness(study(*four_views()), POLICY, after(12)).reason
     assert reason == "R CC, L CC, R MLO, L MLO received, sender quiet for 12 s"
 
 
 def test_the_reason_mentions_that_no_standard_view_arrived() -> None:
-    assert completeness(study(report()), RULES, after(300)).reason.startswith("no standard view received")
+    assert completeness(study(report()), POLICY, after(300)).reason.startswith("no standard view received")
 
 
 def test_the_reason_names_views_that_arrived_and_are_left_out() -> None:
@@ -57,15 +57,15 @@ def test_patients_views_complete_a_study_under_a_package_for_phantoms_alone() ->
 
 def test_a_study_that_keeps_arriving_is_complete_at_its_maximum_age() -> None:
     endless = study(*four_views()[:2], last_received_at=after(3599))
-    assert not completeness(endless, RULES, after(3599)).complete
-    assert completeness(endless, RULES, after(3600)).reason == (
+    assert not completeness(endless, POLICY, after(3599)).complete
+    assert completeness(endless, POLICY, after(3600)).reason == (
         "R CC, L CC received, still arriving 3600 s after the first"
     )
 
 
 def test_the_age_counts_from_the_reopening_of_the_study() -> None:
     reopened = study(*four_views()[:2], receiving_since=after(5000), last_received_at=after(5000))
-    assert not completeness(reopened, RULES, after(5100)).complete
+    assert not completeness(reopened, POLICY, after(5100)).complete
 
 
 IMPLANTS = four_views(breast_implant_present=True)
@@ -86,21 +86,21 @@ WITH_IMPLANTS: list[tuple[str, list[SOPInstance], float, str]] = [
 def test_a_study_with_implants_waits_for_the_displaced_views_until_it_is_quiet(
     name: str, instances: list[SOPInstance], silence_s: float, rule: str
 ) -> None:
-    assert completeness(study(*instances), RULES, after(silence_s)).rule == rule
+    assert completeness(study(*instances), POLICY, after(silence_s)).rule == rule
 
 
 def test_the_reason_names_the_missing_displaced_views() -> None:
-    reason = completeness(study(*IMPLANTS, DISPLACED[0]), RULES, after(300)).reason
+    reason = completeness(study(*IMPLANTS, DISPLACED[0]), POLICY, after(300)).reason
     assert reason.endswith("; no view with the implant displaced of L CC, R MLO, L MLO")
 
 
 def test_a_confirming_archive_does_not_end_the_wait_for_displaced_views() -> None:
     archived = Archived("pacs", 4, 4)
-    assert not completeness(study(*IMPLANTS), replace(RULES, confirms=True), after(299), archived).complete
-    assert completeness(study(*IMPLANTS), replace(RULES, confirms=True), after(300), archived).complete
+    assert not completeness(study(*IMPLANTS), replace(POLICY, confirms=True), after(299), archived).complete
+    assert completeness(study(*IMPLANTS), replace(POLICY, confirms=True), after(300), archived).complete
 
 
-CONFIRMING = replace(RULES, confirms=True)
+CONFIRMING = replace(POLICY, confirms=True)
 ARCHIVED: list[tuple[str, list[SOPInstance], Archived | None, float, str]] = [
     ("four views, not asked yet", four_views(), None, 299, ""),
     ("two views that are all", four_views()[:2], Archived("pacs", 2, 2), 10, "confirmed"),

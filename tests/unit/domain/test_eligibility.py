@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from glam_node.kinds.facts import KindRules
+from glam_node.kinds.facts import KindPolicy
 from glam_node.kinds.table import KINDS
-from glam_node.node.domain.eligibility import Eligibility, EligibilityRules, judge
+from glam_node.node.domain.eligibility import Eligibility, EligibilityPolicy, judge
 from glam_node.node.domain.identity import identity_of
 from glam_node.node.domain.instance import SOPInstance
 from tests.builders import four_views, report, sop_instance, study
 
-ANY_VIEW = EligibilityRules(minimum_views=1, accept_implants=True)
+ANY_VIEW = EligibilityPolicy(minimum_views=1, accept_implants=True)
 
 # Rule, and the attributes of an image that it leaves out
 NOT_ANALYSED: list[tuple[str, dict[str, Any]]] = [
@@ -40,8 +40,8 @@ NOT_ANALYSED: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def judged(*instances: SOPInstance, rules: EligibilityRules = ANY_VIEW) -> Eligibility:
-    return judge(study(*instances), rules)
+def judged(*instances: SOPInstance, policy: EligibilityPolicy = ANY_VIEW) -> Eligibility:
+    return judge(study(*instances), policy)
 
 
 @pytest.mark.parametrize(("rule", "stated"), NOT_ANALYSED)
@@ -83,15 +83,15 @@ def test_the_reason_mentions_several_images_of_one_view() -> None:
 
 
 def test_a_study_with_too_few_views_is_not_eligible() -> None:
-    judgement = judged(sop_instance("R CC"), sop_instance("R CC"), rules=EligibilityRules(2, accept_implants=True))
+    judgement = judged(sop_instance("R CC"), sop_instance("R CC"), policy=EligibilityPolicy(2, accept_implants=True))
     assert (judgement.rule, judgement.reason) == ("too_few_views", "1 of the standard views (R CC), 2 needed")
 
 
 @pytest.mark.parametrize("stated", [{"breast_implant_present": True}, {"view_modifiers": ("implant_displaced",)}])
 def test_images_of_implants_are_left_out_if_the_site_does_not_accept_them(stated: dict[str, Any]) -> None:
-    rules = EligibilityRules(1, accept_implants=False)
-    assert judged(sop_instance("R CC", **stated), rules=rules).rule == "implants"
-    assert len(judged(sop_instance("R CC", **stated), sop_instance("L CC"), rules=rules).instances) == 1
+    policy = EligibilityPolicy(1, accept_implants=False)
+    assert judged(sop_instance("R CC", **stated), policy=policy).rule == "implants"
+    assert len(judged(sop_instance("R CC", **stated), sop_instance("L CC"), policy=policy).instances) == 1
 
 
 def test_a_view_with_the_displaced_implant_replaces_the_view_full_of_implant() -> None:
@@ -108,7 +108,7 @@ def image_of(born: str, view: str, **fields: Any) -> SOPInstance:
 def test_a_study_of_two_people_is_left_out_whichever_image_came_first() -> None:
     images = [image_of("19600101", "R CC"), image_of("19600101", "L CC"), image_of("19750505", "R MLO")]
     for order in (images, images[::-1]):
-        judgement = judged(*order, rules=EligibilityRules(4, accept_implants=True))
+        judgement = judged(*order, policy=EligibilityPolicy(4, accept_implants=True))
         assert (judgement.eligible, judgement.rule) == (False, "two_patients")
         assert judgement.reason == "the 3 images do not belong together: birth date differs"
 
@@ -164,18 +164,18 @@ def test_a_study_of_mosaics_is_left_out_by_the_rule_mosaic() -> None:
 
 
 SYNTHESIZED = {"image_type": ("DERIVED", "PRIMARY", "TOMOSYNTHESIS", "GENERATED_2D")}
-BOTH = KindRules(accepted=frozenset({"conventional", "synthesized"}))
+BOTH = KindPolicy(accepted=frozenset({"conventional", "synthesized"}))
 
 
 def test_a_synthesized_view_is_analysed_if_the_package_declares_it() -> None:
-    rules = EligibilityRules(1, accept_implants=True, kinds=BOTH)
-    assert len(judged(*four_views(**SYNTHESIZED), rules=rules).instances) == 4
+    policy = EligibilityPolicy(1, accept_implants=True, kinds=BOTH)
+    assert len(judged(*four_views(**SYNTHESIZED), policy=policy).instances) == 4
 
 
 def test_a_conventional_image_replaces_a_synthesized_one_of_the_same_view() -> None:
-    rules = EligibilityRules(1, accept_implants=True, kinds=BOTH)
+    policy = EligibilityPolicy(1, accept_implants=True, kinds=BOTH)
     conventional, synthesized = four_views()[:2], four_views(**SYNTHESIZED)
-    judgement = judged(*conventional, *synthesized, rules=rules)
+    judgement = judged(*conventional, *synthesized, policy=policy)
     assert judgement.instances == (*conventional, *synthesized[2:])
     assert judgement.left_out[synthesized[0].sop_instance_uid].rule == "another_image"
 
@@ -187,9 +187,9 @@ def test_a_study_of_synthesized_views_is_left_out_by_the_rule_synthesized() -> N
 
 
 def test_a_demonstration_package_leaves_out_images_of_patients() -> None:
-    rules = EligibilityRules(1, accept_implants=True, kinds=KindRules(phantoms_only=True))
-    assert judged(*four_views(), rules=rules).rule == "demonstration_package"
-    assert judged(*four_views(drawn=True), rules=rules).eligible
+    policy = EligibilityPolicy(1, accept_implants=True, kinds=KindPolicy(phantoms_only=True))
+    assert judged(*four_views(), policy=policy).rule == "demonstration_package"
+    assert judged(*four_views(drawn=True), policy=policy).eligible
 
 
 def test_a_view_whose_description_calls_the_implant_displaced_is_preferred() -> None:

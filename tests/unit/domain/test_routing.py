@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from glam_node.node.domain.eligibility import EligibilityRules, judge
+from glam_node.node.domain.eligibility import EligibilityPolicy, judge
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import Priority, Routing
 from glam_node.node.domain.routing import Action, Decision, SiteRule, decide, image_values
@@ -12,7 +12,7 @@ from glam_node.rules.fields import NODE_FIELDS
 from glam_node.rules.grammar import parse
 from tests.builders import four_views, report, sop_instance, study
 
-RULES = EligibilityRules(minimum_views=1, accept_implants=True)
+POLICY = EligibilityPolicy(minimum_views=1, accept_implants=True)
 VIEWS = four_views()
 
 
@@ -24,7 +24,7 @@ def decided(*site: SiteRule, images: list[SOPInstance] | None = None, **said: st
     """Return the decision about `images`, by default four views, the first of which has `said` in its header."""
     instances = images or VIEWS
     headers = {instances[0].sop_instance_uid: {name: (value.casefold(),) for name, value in said.items()}}
-    return decide(study(*instances), RULES, site, headers)
+    return decide(study(*instances), POLICY, site, headers)
 
 
 def test_a_study_is_analysed_without_rules() -> None:
@@ -100,7 +100,7 @@ def test_a_rule_can_ask_for_a_view_modifier() -> None:
 
 def test_every_field_that_the_node_adds_has_a_value() -> None:
     image = sop_instance("L CC", view_modifiers=("nipple_in_profile",))
-    values = image_values(image, judge(study(image), RULES), {})
+    values = image_values(image, judge(study(image), POLICY), {})
     without = [name for name in NODE_FIELDS if not values(name)]
     assert without == [], "look these fields up in routing.image_values"
 

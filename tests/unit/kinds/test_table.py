@@ -12,19 +12,21 @@ from pydicom.tag import Tag
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.header_facts import describe_view
 from glam_node.inference.reading import read_mammogram
-from glam_node.kinds.facts import DECLARABLE_KINDS, KindRules
+from glam_node.kinds.facts import DECLARABLE_KINDS, KindPolicy
 from glam_node.kinds.table import KINDS, kind_left_out
-from glam_node.node.domain.eligibility import EligibilityRules, LeftOut, judge
+from glam_node.node.domain.eligibility import EligibilityPolicy, LeftOut, judge
 from glam_node.node.workflow.assemble.read_files import read_files
 from tests.unit.kinds.headers import LEFT_OUT, ORDINARY, image_with
 
-ANY_VIEW = EligibilityRules(minimum_views=1, accept_implants=True)
+ANY_VIEW = EligibilityPolicy(minimum_views=1, accept_implants=True)
 
 
-def left_out_of_a_folder(changes: dict[str, Any], directory: Path, rules: EligibilityRules = ANY_VIEW) -> list[LeftOut]:
+def left_out_of_a_folder(
+    changes: dict[str, Any], directory: Path, policy: EligibilityPolicy = ANY_VIEW
+) -> list[LeftOut]:
     image_with(changes).save_as(directory / "image.dcm", enforce_file_format=True)
     (study,) = read_files([directory / "image.dcm"], datetime(2026, 1, 2, tzinfo=UTC)).studies
-    return list(judge(study, rules).left_out.values())
+    return list(judge(study, policy).left_out.values())
 
 
 @pytest.mark.parametrize(("rule", "changes"), LEFT_OUT, ids=str)
@@ -80,19 +82,19 @@ def test_every_reason_is_a_complete_sentence() -> None:
 
 @pytest.mark.parametrize("kind", DECLARABLE_KINDS[1:])
 def test_a_kind_that_the_package_declares_is_read(kind: str) -> None:
-    rules = KindRules(accepted=frozenset({kind}))
+    policy = KindPolicy(accepted=frozenset({kind}))
     for rule, changes in LEFT_OUT:
         if rule == kind:
-            assert read_mammogram(image_with(changes), rules)
+            assert read_mammogram(image_with(changes), policy)
     with pytest.raises(UnsupportedMammogram, match="conventional mammogram, which the model package does not declare"):
-        read_mammogram(image_with({}), rules)
+        read_mammogram(image_with({}), policy)
 
 
 def test_a_subtraction_is_never_read_whatever_the_package_declares() -> None:
-    rules = KindRules(accepted=frozenset(DECLARABLE_KINDS))
+    policy = KindPolicy(accepted=frozenset(DECLARABLE_KINDS))
     for changes in (changes for rule, changes in LEFT_OUT if rule == "contrast_enhanced"):
         with pytest.raises(UnsupportedMammogram, match="contrast-enhanced"):
-            read_mammogram(image_with(changes), rules)
+            read_mammogram(image_with(changes), policy)
 
 
 def test_a_program_may_ignore_the_kind_of_an_image() -> None:
@@ -102,17 +104,17 @@ def test_a_program_may_ignore_the_kind_of_an_image() -> None:
 
 
 def test_a_site_may_switch_off_the_reading_of_descriptions(tmp_path: Path) -> None:
-    rules = EligibilityRules(1, accept_implants=True, kinds=KindRules(descriptions=False))
-    assert left_out_of_a_folder({"SeriesDescription": "R CC C-View"}, tmp_path, rules) == []
+    policy = EligibilityPolicy(1, accept_implants=True, kinds=KindPolicy(descriptions=False))
+    assert left_out_of_a_folder({"SeriesDescription": "R CC C-View"}, tmp_path, policy) == []
 
 
 def test_a_site_may_add_terms_of_its_machines() -> None:
     facts = describe_view(image_with({"ImageType": ["ORIGINAL", "PRIMARY", "SOMETHING"]}))
-    assert kind_left_out(facts, "", KindRules(image_types=frozenset({"SOMETHING"}))) is None
+    assert kind_left_out(facts, "", KindPolicy(image_types=frozenset({"SOMETHING"}))) is None
 
 
 def test_a_term_that_a_site_adds_does_not_admit_another_kind() -> None:
     facts = describe_view(image_with({"ImageType": ["DERIVED", "PRIMARY", "", "SUBTRACTION"]}))
-    kind = kind_left_out(facts, "", KindRules(image_types=frozenset({"SUBTRACTION"})))
+    kind = kind_left_out(facts, "", KindPolicy(image_types=frozenset({"SUBTRACTION"})))
     assert kind is not None
     assert kind.rule == "contrast_enhanced"

@@ -15,7 +15,7 @@ from glam_node.node.db import audit, audit_messages
 from glam_node.node.db.audit_messages import AuditMessage
 from glam_node.node.db.writer import Writer
 from glam_node.node.domain.event import EventDetail, EventKind
-from glam_node.node.workflow.operate.retention import RetentionRules, retire
+from glam_node.node.workflow.operate.retention import RetentionPolicy, retire
 from glam_node.node.workflow.receive.refusals import SAME, Refusals
 from glam_node.node.workflow.receive.store_instance import Received, receive
 from glam_node.node.workflow.record.audit_trail import EVENTS_AT_ONCE, TOGETHER, write_audit_messages
@@ -199,7 +199,7 @@ def test_a_retired_study_leads_to_a_study_deleted_message(trail: Trail, exam: li
     trail.bench.run(trail.bench.submitted(*exam))
     trail.bench.deliver(Archive())
     trail.report(seconds=86_400)
-    retire(trail.bench.sessions, trail.bench.store, RetentionRules(timedelta(days=1), 0), trail.bench.clock())
+    retire(trail.bench.sessions, trail.bench.store, RetentionPolicy(timedelta(days=1), 0), trail.bench.clock())
     (message,) = trail.report()
     assert told(message) == ("DICOM Study Deleted", "D", "0")
     assert (len(patient(message)), b"retired by age" in message.message) == (64, True)

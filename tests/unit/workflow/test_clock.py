@@ -13,13 +13,13 @@ from glam_node.node.domain.ports import JobQueue
 from glam_node.node.errors import TransientError
 from glam_node.node.workflow.assemble.submit import announce_waiting_jobs
 from glam_node.node.workflow.deliver.answer_commitments import SendReply, answer_commitments
-from glam_node.node.workflow.deliver.commit_results import CommitmentRules, commit_results
+from glam_node.node.workflow.deliver.commit_results import CommitmentPolicy, commit_results
 from glam_node.node.workflow.operate.recovery import shorten_impossible_waits
 from glam_node.node.workflow.record.alerts import send_alerts
 from tests.unit.workflow.workbench import ASSEMBLY, LEASE_S, RETRY_DELIVERIES, RETRY_JOBS, Archive, Workbench, down
 
 HOUR_S = 3600.0
-COMMITMENTS = CommitmentRules({"archive": "ARCHIVE"}, timedelta(minutes=10), 5)
+COMMITMENTS = CommitmentPolicy({"archive": "ARCHIVE"}, timedelta(minutes=10), 5)
 
 
 class Announcements(JobQueue):
@@ -41,7 +41,7 @@ def follow(bench: Workbench) -> int:
             lease_time_s=LEASE_S,
             inference_policy=RETRY_JOBS,
             delivery_policy=RETRY_DELIVERIES,
-            commitment_rules=COMMITMENTS,
+            commitment_policy=COMMITMENTS,
         )
 
 

@@ -11,12 +11,12 @@ from glam_node.node.db import deliveries
 from glam_node.node.domain.commitment import CommitmentReply, Failure, Reference
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.workflow.deliver.commit_results import CommitmentRules, TakeReply, commit_results, take_report
+from glam_node.node.workflow.deliver.commit_results import CommitmentPolicy, TakeReply, commit_results, take_report
 from tests.unit.workflow.workbench import Archive, Workbench
 
 HOUR_S = 3600.0
 RESULTS = 3
-RULES = CommitmentRules({"archive": "ARCHIVE"}, timedelta(seconds=HOUR_S), maximum_requests=2)
+POLICY = CommitmentPolicy({"archive": "ARCHIVE"}, timedelta(seconds=HOUR_S), maximum_requests=2)
 
 
 @dataclass
@@ -45,12 +45,12 @@ def stored(bench: Workbench, exam: list[Dataset]) -> Workbench:
 
 
 def ask(bench: Workbench, archive: Committing) -> int:
-    return commit_results(bench.sessions, "archive", archive.ask, RULES, bench.clock())
+    return commit_results(bench.sessions, "archive", archive.ask, POLICY, bench.clock())
 
 
 def report(bench: Workbench, report: CommitmentReply, calling_ae_title: str = "ARCHIVE") -> None:
     with bench.sessions.begin() as session:
-        take_report(session, calling_ae_title, report, RULES, bench.clock())
+        take_report(session, calling_ae_title, report, POLICY, bench.clock())
 
 
 def of_study(bench: Workbench) -> list[Delivery]:
@@ -96,7 +96,7 @@ def test_a_refused_result_is_sent_again_and_asked_for_with_another_transaction_u
 
 def test_a_result_that_is_never_committed_is_given_up_with_the_reason(stored: Workbench) -> None:
     archive = Committing()
-    for _ in range(RULES.maximum_requests):
+    for _ in range(POLICY.maximum_requests):
         ask(stored, archive)
         uid, references = archive.asked[-1]
         report(stored, CommitmentReply(uid, [], [Failure(one, 0x0110) for one in references]))

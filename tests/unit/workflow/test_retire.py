@@ -12,12 +12,12 @@ from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.storage.retired import RetiredFiles
-from glam_node.node.workflow.operate.retention import RetentionRules, finish_retirement, retire, retire_newer_versions
+from glam_node.node.workflow.operate.retention import RetentionPolicy, finish_retirement, retire, retire_newer_versions
 from tests.unit.workflow.workbench import Archive, Failing, Killed, Workbench, unsupported
 
 DAY = 86_400.0
-MONTH = RetentionRules(timedelta(days=30), 0)
-NO_SPACE = RetentionRules(timedelta(days=30), 2**62)
+MONTH = RetentionPolicy(timedelta(days=30), 0)
+NO_SPACE = RetentionPolicy(timedelta(days=30), 2**62)
 
 
 def files(bench: Workbench) -> list[str]:
@@ -32,8 +32,8 @@ def aged(bench: Workbench) -> None:
         os.utime(bench.store.resolve(name), (0, 0))
 
 
-def tidied(bench: Workbench, rules: RetentionRules = MONTH) -> int:
-    return retire(bench.sessions, bench.store, rules, bench.clock())
+def tidied(bench: Workbench, policy: RetentionPolicy = MONTH) -> int:
+    return retire(bench.sessions, bench.store, policy, bench.clock())
 
 
 @pytest.fixture
@@ -171,13 +171,13 @@ def conflict(bench: Workbench, name: str, days_ago: float) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("rules", "left"), [(MONTH, {"young", "new"}), (NO_SPACE, {"new"})], ids=["age", "space"])
+@pytest.mark.parametrize(("policy", "left"), [(MONTH, {"young", "new"}), (NO_SPACE, {"new"})], ids=["age", "space"])
 def test_newer_versions_are_removed_by_age_and_for_space(
-    bench: Workbench, rules: RetentionRules, left: set[str]
+    bench: Workbench, policy: RetentionPolicy, left: set[str]
 ) -> None:
     for name, days_ago in (("old", 31.0), ("new", 0.02), ("young", 29.0)):
         conflict(bench, name, days_ago)
-    assert retire_newer_versions(bench.sessions, bench.store, rules, bench.clock()) == 3 - len(left)
+    assert retire_newer_versions(bench.sessions, bench.store, policy, bench.clock()) == 3 - len(left)
     assert {path.stem for path, _ in bench.store.conflicts()} == left
     with bench.sessions() as session:
         told = {event.detail["kept_at"] for event in audit.recent(session, EventKind.CONFLICT_RETIRED, 10)}

@@ -14,7 +14,7 @@ from glam_node.node.domain.job import JobState, Priority
 from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.operate.operator_study import shown_state
-from glam_node.node.workflow.operate.retention import RetentionRules, retire
+from glam_node.node.workflow.operate.retention import RetentionPolicy, retire
 from glam_node.node.workflow.operate.retry import retry_study
 from glam_node.node.workflow.operate.standing import hold, release, set_aside
 from tests.builders import four_views
@@ -127,8 +127,8 @@ def test_retention_keeps_held_studies_and_removes_those_set_aside(
 ) -> None:
     bench.run(bench.submitted(exam[1]))
     act(bench, verb)
-    rules = RetentionRules(timedelta(days=1), 0)
-    assert retire(bench.sessions, bench.store, rules, bench.clock() + timedelta(days=2)) == retired
+    policy = RetentionPolicy(timedelta(days=1), 0)
+    assert retire(bench.sessions, bench.store, policy, bench.clock() + timedelta(days=2)) == retired
     states = {one.state for one in bench.deliveries()}
     assert states == {DeliveryState.ABANDONED if retired else DeliveryState.PENDING}
     if retired:

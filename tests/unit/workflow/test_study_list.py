@@ -2,8 +2,8 @@
 
 from pydicom.dataset import Dataset
 
-from glam_node.kinds.facts import KindRules
-from glam_node.node.domain.eligibility import EligibilityRules
+from glam_node.kinds.facts import KindPolicy
+from glam_node.node.domain.eligibility import EligibilityPolicy
 from glam_node.node.workflow.operate.study_description import summary
 from tests.unit.workflow.workbench import ELIGIBILITY, Workbench
 

@@ -24,7 +24,7 @@ from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.storage.root import write_marker
 from glam_node.node.workflow.deliver.commit_results import CommitmentRules, commit_results, take_report
 from glam_node.node.workflow.operate.resend import Selection, resend
-from glam_node.node.workflow.operate.retention import RetentionRules, retire, retire_newer_versions
+from glam_node.node.workflow.operate.retention import RetentionPolicy, retire, retire_newer_versions
 from glam_node.node.workflow.operate.standing import set_aside
 from glam_node.node.workflow.operate.study_description import describe
 from glam_node.node.workflow.operate.versions import keep_first, take_newer
@@ -369,17 +369,17 @@ def test_results_of_replaced_images_are_not_sent_again_when_their_archive_does_n
 ) -> None:
     reported(bench, send, exam)
     bench.deliver(Archive())
-    rules, asked = CommitmentRules({"archive": "ARCHIVE"}, timedelta(hours=1), 5), []
+    policy, asked = CommitmentPolicy({"archive": "ARCHIVE"}, timedelta(hours=1), 5), []
 
     def ask(transaction_uid: str, references: Sequence[Reference], _: object) -> None:
         asked.append((transaction_uid, [Failure(one, 0x0110) for one in references]))
 
-    commit_results(bench.sessions, "archive", ask, rules, bench.clock())
+    commit_results(bench.sessions, "archive", ask, policy, bench.clock())
     send(*changed(exam, PatientID="CORRECTED"))
     take(bench)
     ((transaction_uid, failures),) = asked
     with bench.sessions.begin() as session:
-        take_report(session, "ARCHIVE", CommitmentReply(transaction_uid, [], failures), rules, bench.clock())
+        take_report(session, "ARCHIVE", CommitmentReply(transaction_uid, [], failures), policy, bench.clock())
     assert {one.state for one in bench.deliveries()} == {DeliveryState.WITHHELD}
     assert bench.deliver(Archive()) == 0
 
@@ -488,9 +488,9 @@ def test_a_lost_file_prevents_taking_newer_versions(bench: Workbench, send: Send
 def tidied(bench: Workbench) -> tuple[int, int]:
     """Return the number of newer versions and of studies that retention removes after years."""
     bench.clock.turn(10**8)
-    rules, now = RetentionRules(timedelta(days=1), 0), bench.clock()
-    versions = retire_newer_versions(bench.sessions, bench.store, rules, now)
-    return versions, retire(bench.sessions, bench.store, rules, now)
+    policy, now = RetentionPolicy(timedelta(days=1), 0), bench.clock()
+    versions = retire_newer_versions(bench.sessions, bench.store, policy, now)
+    return versions, retire(bench.sessions, bench.store, policy, now)
 
 
 def delivered(bench: Workbench, send: Send, images: list[Dataset]) -> None:

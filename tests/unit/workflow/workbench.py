@@ -13,9 +13,9 @@ from glam_node.inference.predictor import Predictor
 from glam_node.node.db import audit, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.account import Actor, Order, SeenStudy
-from glam_node.node.domain.completeness import AssemblyRules
+from glam_node.node.domain.completeness import AssemblyPolicy
 from glam_node.node.domain.delivery import Delivery
-from glam_node.node.domain.eligibility import EligibilityRules
+from glam_node.node.domain.eligibility import EligibilityPolicy
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 from glam_node.node.domain.job import InferenceJob, Priority, RetryPolicy
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
@@ -30,15 +30,15 @@ from glam_node.node.workflow.analyse.context import Audience, InferenceContext
 from glam_node.node.workflow.analyse.run_job import run_job
 from glam_node.node.workflow.assemble.completion import close_complete_studies
 from glam_node.node.workflow.assemble.rule_headers import headers_of_complete_studies
-from glam_node.node.workflow.assemble.submit import SubmissionRules, submit_complete_studies
+from glam_node.node.workflow.assemble.submit import SubmissionPolicy, submit_complete_studies
 from glam_node.node.workflow.deliver.send_results import deliver_due
 from glam_node.node.workflow.operate.resend import Selection, resend
 from glam_node.node.workflow.receive.store_instance import image_attributes
 from glam_node.result_kinds import fallback_sop_classes
 from tests.builders import NOW
 
-ASSEMBLY = AssemblyRules(settle_time_s=10, quiet_time_s=300, maximum_age_s=3600)
-ELIGIBILITY = EligibilityRules(minimum_views=1, accept_implants=True)
+ASSEMBLY = AssemblyPolicy(settle_time_s=10, quiet_time_s=300, maximum_age_s=3600)
+ELIGIBILITY = EligibilityPolicy(minimum_views=1, accept_implants=True)
 RETRY_JOBS = RetryPolicy(initial_delay_s=10, multiplier=2, maximum_delay_s=600, maximum_attempts=3)
 RETRY_DELIVERIES = RetryPolicy(initial_delay_s=5, multiplier=2, maximum_delay_s=900, maximum_attempts=4)
 LEASE_S = 120.0
@@ -175,8 +175,8 @@ class Workbench:
         headers = headers_of_complete_studies(self.sessions, self.store, self.site)
         with self.sessions.begin() as session:
             notices = self.context.notices
-            rules = SubmissionRules(ELIGIBILITY, self.settings_digest, notices, self.priorities, self.site)
-            return submit_complete_studies(session, self.clock(), rules, headers)
+            policy = SubmissionPolicy(ELIGIBILITY, self.settings_digest, notices, self.priorities, self.site)
+            return submit_complete_studies(session, self.clock(), policy, headers)
 
     def submitted(self, *images: Dataset) -> InferenceJob:
         """Receive the images of a study, and return its job after a quiet time."""

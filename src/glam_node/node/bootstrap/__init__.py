@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from glam_node.node.bootstrap.model import configured_package, load_configured_predictor
     from glam_node.node.bootstrap.node import Node, audiences, build_node, result_identity
     from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node
-    from glam_node.node.bootstrap.rules import eligibility_rules, kind_rules, rule_trial, site_rules
+    from glam_node.node.bootstrap.rules import eligibility_policy, kind_policy, rule_trial, site_rules
 
 _MODULE_OF = {
     "BaseNode": "base_node",
@@ -24,8 +24,8 @@ _MODULE_OF = {
     "build_receiving_node": "receiving",
     "configured_package": "model",
     "database_trouble": "base_node",
-    "eligibility_rules": "rules",
-    "kind_rules": "rules",
+    "eligibility_policy": "rules",
+    "kind_policy": "rules",
     "load_configured_predictor": "model",
     "prepare_root": "base_node",
     "result_identity": "node",
@@ -43,8 +43,8 @@ __all__ = [
     "build_receiving_node",
     "configured_package",
     "database_trouble",
-    "eligibility_rules",
-    "kind_rules",
+    "eligibility_policy",
+    "kind_policy",
     "load_configured_predictor",
     "prepare_root",
     "result_identity",

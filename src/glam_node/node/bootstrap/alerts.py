@@ -2,17 +2,17 @@
 
 from functools import partial
 
-from glam_node.node.domain.alert import AlertRules
+from glam_node.node.domain.alert import AlertPolicy
 from glam_node.node.scu.mail import MailServer, send_mail
 from glam_node.node.scu.webhook import post_alert
 from glam_node.node.workflow.record.alerts import Channel
 from glam_node.settings.schema import Settings
 
 
-def alert_rules(settings: Settings) -> AlertRules:
+def alert_policy(settings: Settings) -> AlertPolicy:
     """Return the alerts that the site has chosen, with their thresholds."""
     chosen = settings.alerts
-    return AlertRules(
+    return AlertPolicy(
         frozenset(chosen.which),
         chosen.archive_down_after,
         chosen.backlog_after,

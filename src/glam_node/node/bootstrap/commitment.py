@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from glam_node.node.workflow.deliver.commit_results import CommitmentRules
+from glam_node.node.workflow.deliver.commit_results import CommitmentPolicy
 from glam_node.settings.schema import Settings
 
 
-def commitment_rules(settings: Settings) -> CommitmentRules:
+def commitment_policy(settings: Settings) -> CommitmentPolicy:
     """Return the archives to ask for storage commitment, the time limit of a reply and the number of requests."""
-    return CommitmentRules(
+    return CommitmentPolicy(
         {name: archive.ae_title for name, archive in settings.archives.items() if archive.storage_commitment},
         timedelta(seconds=settings.delivery.commitment_timeout),
         settings.delivery.commitment_requests,

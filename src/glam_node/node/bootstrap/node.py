@@ -10,12 +10,12 @@ from typing import assert_never
 
 from glam_node.node.audit.message import Reporter
 from glam_node.node.audit.templates import Party
-from glam_node.node.bootstrap.alerts import alert_channels, alert_rules
+from glam_node.node.bootstrap.alerts import alert_channels, alert_policy
 from glam_node.node.bootstrap.base_node import BaseNode, open_base_node
-from glam_node.node.bootstrap.commitment import commitment_rules
-from glam_node.node.bootstrap.rules import eligibility_rules, kind_rules, site_rules
-from glam_node.node.domain.alert import AlertRules
-from glam_node.node.domain.completeness import AssemblyRules
+from glam_node.node.bootstrap.commitment import commitment_policy
+from glam_node.node.bootstrap.rules import eligibility_policy, kind_policy, site_rules
+from glam_node.node.domain.alert import AlertPolicy
+from glam_node.node.domain.completeness import AssemblyPolicy
 from glam_node.node.domain.job import Priority, RetryPolicy
 from glam_node.node.domain.ports import Destination
 from glam_node.node.results.identity import ResultIdentity
@@ -30,10 +30,10 @@ from glam_node.node.scu.syslog import AuditCollector, audit_collector
 from glam_node.node.scu.transfer_syntaxes import TRANSFER_SYNTAXES
 from glam_node.node.workflow.analyse.context import Audience, InferenceContext
 from glam_node.node.workflow.assemble.completion import Confirmations
-from glam_node.node.workflow.assemble.submit import SubmissionRules
+from glam_node.node.workflow.assemble.submit import SubmissionPolicy
 from glam_node.node.workflow.deliver.answer_commitments import SendReply
-from glam_node.node.workflow.deliver.commit_results import CommitmentRules
-from glam_node.node.workflow.operate.retention import RetentionRules
+from glam_node.node.workflow.deliver.commit_results import CommitmentPolicy
+from glam_node.node.workflow.operate.retention import RetentionPolicy
 from glam_node.node.workflow.record.alerts import Channel
 from glam_node.node.workflow.record.event_messages import Reporting
 from glam_node.result_kinds import fallback_sop_classes
@@ -53,21 +53,21 @@ class Node(BaseNode):
     destinations: Mapping[str, Destination]
     archives: Mapping[str, RemoteAE]
     """The destinations of kind "c-store", by name."""
-    commitment_rules: CommitmentRules
+    commitment_policy: CommitmentPolicy
     commitment_peers: Mapping[str, SendReply]
     """Functions that answer a peer's requests for storage commitment, by the AE title of the peer."""
-    assembly_rules: AssemblyRules
+    assembly_policy: AssemblyPolicy
     confirmations: Confirmations | None
     """The archive that is asked whether a study is complete; None if none is configured."""
-    submission_rules: SubmissionRules
-    retention_rules: RetentionRules
+    submission_policy: SubmissionPolicy
+    retention_policy: RetentionPolicy
     inference: InferenceContext
     delivery_policy: RetryPolicy
     fallbacks: Mapping[str, Mapping[str, str]]
     """For each destination, the SOP classes that replace others, by the UID of the replaced SOP class."""
     reporting: Reporting
     collector: AuditCollector | None
-    alert_rules: AlertRules
+    alert_policy: AlertPolicy
     alert_channels: Mapping[str, Channel]
     """The channels to which alerts are sent, by name."""
 
@@ -90,7 +90,7 @@ def build_node(settings: Settings) -> Node:
         lease_time_s=settings.inference.lease_time,
         shadow=frozenset(name for name, one in settings.destinations.items() if one.mode == "shadow"),
         dry_run={name: one.results for name, one in settings.destinations.items() if one.mode == "dry_run"},
-        kinds=kind_rules(settings),
+        kinds=kind_policy(settings),
         least_free_bytes=settings.storage.pause_free_bytes,
     )
     return Node(
@@ -99,13 +99,13 @@ def build_node(settings: Settings) -> Node:
         store=base.store,
         destinations={name: destination for name, (destination, _) in built.items()},
         archives=archives,
-        commitment_rules=commitment_rules(settings),
+        commitment_policy=commitment_policy(settings),
         commitment_peers={
             peer.ae_title: partial(send_report, archives[peer.destination])
             for peer in settings.peers.values()
             if peer.destination
         },
-        assembly_rules=AssemblyRules(
+        assembly_policy=AssemblyPolicy(
             settings.assembly.settle_time,
             settings.assembly.quiet_time,
             settings.assembly.maximum_age,
@@ -113,14 +113,14 @@ def build_node(settings: Settings) -> Node:
             inference.kinds,
         ),
         confirmations=_confirmations(settings.assembly.confirm_with, archives),
-        submission_rules=SubmissionRules(
-            eligibility_rules(settings),
+        submission_policy=SubmissionPolicy(
+            eligibility_policy(settings),
             identity.settings_digest,
             inference.notices,
             _priorities(settings.peers.values()),
             site_rules(settings),
         ),
-        retention_rules=RetentionRules(timedelta(days=settings.retention.days), settings.retention.free_bytes),
+        retention_policy=RetentionPolicy(timedelta(days=settings.retention.days), settings.retention.free_bytes),
         inference=inference,
         delivery_policy=RetryPolicy(
             settings.delivery.initial_delay, 2.0, settings.delivery.maximum_delay, settings.delivery.maximum_attempts
@@ -131,7 +131,7 @@ def build_node(settings: Settings) -> Node:
             {name: party for name, (_, party) in built.items()},
         ),
         collector=audit_collector(settings.audit),
-        alert_rules=alert_rules(settings),
+        alert_policy=alert_policy(settings),
         alert_channels=alert_channels(settings),
     )
 

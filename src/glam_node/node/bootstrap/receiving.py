@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from glam_node.node.bootstrap.base_node import BaseNode, open_base_node
-from glam_node.node.bootstrap.commitment import commitment_rules
-from glam_node.node.workflow.deliver.commit_results import CommitmentRules
+from glam_node.node.bootstrap.commitment import commitment_policy
+from glam_node.node.workflow.deliver.commit_results import CommitmentPolicy
 from glam_node.settings.schema import Settings
 
 
@@ -12,7 +12,7 @@ from glam_node.settings.schema import Settings
 class ReceivingNode(BaseNode):
     """The parts of a node that the receiver needs. Building a node connects only the database."""
 
-    commitment_rules: CommitmentRules
+    commitment_policy: CommitmentPolicy
     commitment_peers: frozenset[str]
     """The AE titles of peers whose requests for storage commitment can be answered."""
 
@@ -25,4 +25,4 @@ def build_receiving_node(settings: Settings) -> ReceivingNode:
 def receiving_node(base: BaseNode, settings: Settings) -> ReceivingNode:
     """Return the receiver's part of a node with these settings on an open database and storage root."""
     answered = frozenset(peer.ae_title for peer in settings.peers.values() if peer.destination)
-    return ReceivingNode(settings, base.sessions, base.store, commitment_rules(settings), answered)
+    return ReceivingNode(settings, base.sessions, base.store, commitment_policy(settings), answered)

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from glam_node.inference.card import DEFAULT_PACKAGE, ModelCard, read_card
 from glam_node.inference.errors import PackageMismatch
-from glam_node.kinds.facts import KindRules
-from glam_node.node.domain.eligibility import EligibilityRules
+from glam_node.kinds.facts import KindPolicy
+from glam_node.node.domain.eligibility import EligibilityPolicy
 from glam_node.node.domain.job import Priority
 from glam_node.node.domain.routing import Action, SiteRule
 from glam_node.settings.inference import InferenceSettings
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from glam_node.node.workflow.assemble.rule_trial import RuleTrial
 
 
-def eligibility_rules(settings: Settings) -> EligibilityRules:
+def eligibility_policy(settings: Settings) -> EligibilityPolicy:
     """Return the rules that decide which studies are analysed."""
     chosen = settings.eligibility
-    return EligibilityRules(chosen.minimum_views, chosen.accept_implants, kind_rules(settings))
+    return EligibilityPolicy(chosen.minimum_views, chosen.accept_implants, kind_policy(settings))
 
 
-def kind_rules(settings: Settings) -> KindRules:
+def kind_policy(settings: Settings) -> KindPolicy:
     """Return the kinds of image to analyse, from the settings and the card of the model package.
 
     A package that cannot be read here, because only the workers' machines have it, counts as one without a card.
     """
     card = _card(settings)
-    return KindRules(
+    return KindPolicy(
         accepted=card.accepted_kinds,
         descriptions=settings.eligibility.read_descriptions,
         image_types=frozenset(settings.eligibility.image_types),
@@ -72,4 +72,4 @@ def rule_trial(settings: Settings) -> "RuleTrial":
     from glam_node.node.workflow.assemble.rule_trial import RuleTrial
 
     modes = {name: destination.mode for name, destination in settings.destinations.items()}
-    return RuleTrial(eligibility_rules(settings), site_rules(settings), modes)
+    return RuleTrial(eligibility_policy(settings), site_rules(settings), modes)

@@ -71,11 +71,11 @@ def analyse(
 
 
 def _options(settings: "Settings", now: datetime, also: list[str]) -> "AnalysisOptions":
-    from glam_node.node.bootstrap import eligibility_rules, load_configured_predictor, result_identity
+    from glam_node.node.bootstrap import eligibility_policy, load_configured_predictor, result_identity
     from glam_node.node.cli.offline_analysis import AnalysisOptions
 
     return AnalysisOptions(
-        eligibility_rules(settings),
+        eligibility_policy(settings),
         result_identity(settings).at(now),
         partial(load_configured_predictor, settings),
         DEFAULT_KINDS.union(also),

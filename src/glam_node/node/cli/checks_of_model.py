@@ -42,7 +42,7 @@ def _route(predictor: Predictor) -> Iterator[Check]:
 
 
 def _loaded(settings: Settings, predictor: Predictor, seconds: float) -> Check:
-    from glam_node.node.bootstrap import kind_rules
+    from glam_node.node.bootstrap import kind_policy
 
     algorithm = predictor.algorithm
     route = f" ({route})" if (route := getattr(predictor, "route", "")) else ""
@@ -50,7 +50,7 @@ def _loaded(settings: Settings, predictor: Predictor, seconds: float) -> Check:
     remedy = "Import your own weights with `glam-node model import`, then set inference.package."
     if not algorithm.trained:
         return Check("model", Verdict.WARN, f"{loaded}; UNTRAINED: its findings are meaningless", remedy)
-    if kind_rules(settings).phantoms_only:
+    if kind_policy(settings).phantoms_only:
         fact = "trained on synthetic images: it analyses phantoms, and leaves out the images of patients"
         trial = "To try the node on images of patients nevertheless, set inference.demonstration_on_patients = true."
         return Check("model", Verdict.WARN, f"{loaded}; {fact}", f"{remedy} {trial}")

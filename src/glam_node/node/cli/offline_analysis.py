@@ -15,10 +15,10 @@ from glam_node.inference.errors import DeviceUnavailable, PackageMismatch
 from glam_node.inference.findings import Findings
 from glam_node.inference.predictor import Predictor
 from glam_node.inference.study import segment_study
-from glam_node.kinds.facts import KindRules
+from glam_node.kinds.facts import KindPolicy
 from glam_node.node.demo.exam import all_files
 from glam_node.node.demo.pictures import draw_pictures
-from glam_node.node.domain.eligibility import Eligibility, EligibilityRules, judge
+from glam_node.node.domain.eligibility import Eligibility, EligibilityPolicy, judge
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.study import Study
 from glam_node.node.results.identity import ResultIdentity
@@ -35,7 +35,7 @@ _PREFIXES = {kind.name: kind.prefix for kind in result_kinds.RESULT_KINDS if kin
 class AnalysisOptions:
     """Settings of the analysis."""
 
-    eligibility: EligibilityRules
+    eligibility: EligibilityPolicy
     identity: ResultIdentity
     load_predictor: Callable[[], Predictor]
     """Function that loads the model. It is called only if a study is eligible."""
@@ -117,7 +117,7 @@ def _failures(findings: Findings, instances: Sequence[SOPInstance]) -> Iterator[
     return (Refusal(paths[image.sop_instance_uid], image.failure) for image in findings.images if image.failure)
 
 
-def _segment(study: Study, instances: Sequence[SOPInstance], predictor: Predictor, kinds: KindRules) -> Findings:
+def _segment(study: Study, instances: Sequence[SOPInstance], predictor: Predictor, kinds: KindPolicy) -> Findings:
     return segment_study(study.study_instance_uid, source_images(instances, Path), predictor, kinds)
 
 

@@ -102,10 +102,10 @@ def show_study(
     configured = command_settings(ctx, settings)
     sessions = reading_sessions(ctx, configured)
     found = known_study(sessions, study_instance_uid)
-    from glam_node.node.bootstrap import eligibility_rules
+    from glam_node.node.bootstrap import eligibility_policy
     from glam_node.node.workflow.operate.study_description import describe
 
-    description = describe(found, eligibility_rules(configured), sessions, configured.storage.root)
+    description = describe(found, eligibility_policy(configured), sessions, configured.storage.root)
     if as_json:
         print_json(description)
     else:

@@ -20,7 +20,7 @@ from glam_node.node.console.sessions import page_address
 from glam_node.node.db import audit, conflicts, search, studies
 from glam_node.node.db.search import Attention, SortKey, StudyFilter, StudyPage, StudyPosition
 from glam_node.node.domain.delivery import DeliveryState
-from glam_node.node.domain.eligibility import EligibilityRules
+from glam_node.node.domain.eligibility import EligibilityPolicy
 from glam_node.node.domain.event import Event, EventKind
 from glam_node.node.domain.study import StudyState
 from glam_node.node.workflow.operate.study_description import summary
@@ -144,7 +144,7 @@ def page(renderer: Renderer, request: Request) -> Response:
     place = _place(request.query_params)
     with renderer.sessions() as session:
         leaf = _found(session, form, place, SHOWN)
-        rows = _rows(session, leaf, renderer.node.submission_rules.eligibility)
+        rows = _rows(session, leaf, renderer.node.submission_policy.eligibility)
         attention = search.attention_counts(session)
         counts = {str(state): count for state, count in studies.counts_by_state(session).items()}
         found = search.count(session, form.wanted, leaf)
@@ -181,7 +181,7 @@ def table(renderer: Renderer, request: Request) -> Response:
     form = SearchForm.of(request.query_params, identities=identities)
     with renderer.sessions() as session:
         leaf = _found(session, form, None, MOST_ROWS)
-        rows = _rows(session, leaf, renderer.node.submission_rules.eligibility)
+        rows = _rows(session, leaf, renderer.node.submission_policy.eligibility)
     if identities:
         renderer.access_log.record(request, [study.study_instance_uid for study in leaf.studies])
     text = io.StringIO()
@@ -219,7 +219,7 @@ def _link(form: SearchForm, attention: Attention, count: int) -> dict[str, str]:
     return {"reason": attention, "text": f"{number} {ATTENTION[attention]}", "address": address}
 
 
-def _rows(session: Session, leaf: StudyPage, rules: EligibilityRules) -> list[dict[str, Any]]:
+def _rows(session: Session, leaf: StudyPage, policy: EligibilityPolicy) -> list[dict[str, Any]]:
     uids = [one.study_instance_uid for one in leaf.studies]
     analysed = audit.newest_of_studies(session, EventKind.JOB_SUCCEEDED, uids)
     sent = search.delivery_counts(session, uids)

@@ -50,7 +50,7 @@ def page(renderer: Renderer, request: Request) -> Response:
     study = _study(renderer, request.path_params["study_instance_uid"])
     try:
         described = describe(
-            study, renderer.node.submission_rules.eligibility, renderer.sessions, renderer.node.store.root
+            study, renderer.node.submission_policy.eligibility, renderer.sessions, renderer.node.store.root
         )
     except InferenceError as error:
         raise HTTPException(500, f"The findings of study {study.study_instance_uid} cannot be read: {error}") from error

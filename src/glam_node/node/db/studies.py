@@ -15,7 +15,7 @@ from glam_node.node.db.changes import MOST_VALUES, insert_missing
 from glam_node.node.db.instances import as_instance, with_patient
 from glam_node.node.db.jobs import UNFINISHED
 from glam_node.node.db.tables import ConflictRow, DeliveryRow, InstanceRow, JobRow, StudyRow
-from glam_node.node.domain.completeness import AssemblyRules
+from glam_node.node.domain.completeness import AssemblyPolicy
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.eligibility import is_mammogram
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
@@ -135,7 +135,7 @@ def counts_by_state(session: Session) -> dict[StudyState, int]:
 
 
 def possibly_complete(
-    session: Session, rules: AssemblyRules, now: datetime, limit: int, released: Collection[str] = ()
+    session: Session, policy: AssemblyPolicy, now: datetime, limit: int, released: Collection[str] = ()
 ) -> list[Study]:
     """Return receiving studies that may be complete, and lock their rows until the transaction ends.
 
@@ -148,10 +148,10 @@ def possibly_complete(
         .where(InstanceRow.attributes["modality"].as_string() == "MG")
         .scalar_subquery()
     )
-    settled = StudyRow.last_received_at <= now - timedelta(seconds=rules.settle_time_s)
-    quiet = StudyRow.last_received_at <= now - timedelta(seconds=rules.quiet_time_s)
-    old = StudyRow.receiving_since <= now - timedelta(seconds=rules.maximum_age_s)
-    whole = StudyRow.study_instance_uid.in_(released) if rules.confirms else mammograms >= len(STANDARD_VIEWS)
+    settled = StudyRow.last_received_at <= now - timedelta(seconds=policy.settle_time_s)
+    quiet = StudyRow.last_received_at <= now - timedelta(seconds=policy.quiet_time_s)
+    old = StudyRow.receiving_since <= now - timedelta(seconds=policy.maximum_age_s)
+    whole = StudyRow.study_instance_uid.in_(released) if policy.confirms else mammograms >= len(STANDARD_VIEWS)
     due = or_(quiet, old, and_(settled, whole))
     return _locked(session, and_(StudyRow.state == StudyState.RECEIVING, due), limit)
 

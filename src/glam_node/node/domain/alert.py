@@ -33,7 +33,7 @@ LOW_DISK_FACTOR = 2
 
 
 @dataclass(frozen=True, slots=True)
-class AlertRules:
+class AlertPolicy:
     """Settings of the site that decide which conditions raise an alert; times in seconds."""
 
     which: frozenset[str]
@@ -125,14 +125,14 @@ class AlertMessage:
         return self.fact, self.action
 
 
-def alerts(facts: AlertFacts, rules: AlertRules) -> list[Alert]:
+def alerts(facts: AlertFacts, policy: AlertPolicy) -> list[Alert]:
     """Return the alerts whose condition holds and that the site has enabled."""
-    return [alert for name, find in _CONDITIONS.items() if name in rules.which for alert in find(facts, rules)]
+    return [alert for name, find in _CONDITIONS.items() if name in policy.which for alert in find(facts, policy)]
 
 
-def _archive_down(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
+def _archive_down(facts: AlertFacts, policy: AlertPolicy) -> Iterator[Alert]:
     for destination, age in sorted(facts.oldest_deliveries_s.items()):
-        if age > rules.archive_down_after_s:
+        if age > policy.archive_down_after_s:
             yield Alert(
                 "archive_down",
                 destination,
@@ -142,15 +142,15 @@ def _archive_down(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
             )
 
 
-def _backlog_growing(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
-    if facts.oldest_job_s is not None and facts.oldest_job_s > rules.backlog_after_s:
+def _backlog_growing(facts: AlertFacts, policy: AlertPolicy) -> Iterator[Alert]:
+    if facts.oldest_job_s is not None and facts.oldest_job_s > policy.backlog_after_s:
         fact = f"A study has been waiting for its analysis for {_time(facts.oldest_job_s)}."
         action = "Check with glam-node status whether a worker is running. Read its log, or add a worker."
         yield Alert("backlog_growing", "", fact, action)
 
 
-def _worker_gone(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
-    if facts.running_jobs == 0 and facts.due_job_s is not None and facts.due_job_s > rules.worker_gone_after_s:
+def _worker_gone(facts: AlertFacts, policy: AlertPolicy) -> Iterator[Alert]:
+    if facts.running_jobs == 0 and facts.due_job_s is not None and facts.due_job_s > policy.worker_gone_after_s:
         fact = f"Jobs have been due for {_time(facts.due_job_s)} and no worker has started one."
         yield Alert("worker_gone", "", fact, "Start a worker. The log of the last worker says why it exited.")
 
@@ -166,14 +166,14 @@ def _disk_low(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
         yield Alert("disk_low", "", fact, action)
 
 
-def _no_studies(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
-    if facts.last_image_s is not None and facts.last_image_s > rules.no_studies_after_s:
+def _no_studies(facts: AlertFacts, policy: AlertPolicy) -> Iterator[Alert]:
+    if facts.last_image_s is not None and facts.last_image_s > policy.no_studies_after_s:
         fact = f"No image has been received for {_time(facts.last_image_s)}."
         action = "Check whether the PACS still routes studies here. glam-node status lists refused associations."
         yield Alert("no_studies", "", fact, action)
 
 
-def _needs_a_person(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
+def _needs_a_person(facts: AlertFacts, _: AlertPolicy) -> Iterator[Alert]:
     if facts.failed_jobs or facts.abandoned_deliveries:
         fact = f"{counted(facts.failed_jobs, 'job')} and {counted(facts.abandoned_deliveries, 'result')} were given up."
         action = (
@@ -183,7 +183,7 @@ def _needs_a_person(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
         yield Alert("needs_a_person", "", fact, action)
 
 
-def _studies_left_out(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
+def _studies_left_out(facts: AlertFacts, _: AlertPolicy) -> Iterator[Alert]:
     for rule, count in sorted(facts.left_out.items()):
         fact, action = REMEDIES[rule]
         yield Alert(
@@ -194,7 +194,7 @@ def _studies_left_out(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
         )
 
 
-def _images_in_doubt(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
+def _images_in_doubt(facts: AlertFacts, _: AlertPolicy) -> Iterator[Alert]:
     for kind, words in _IN_DOUBT.items():
         count = facts.studies_in_doubt.get(kind, 0)
         if count:
@@ -202,10 +202,10 @@ def _images_in_doubt(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
             yield Alert("images_in_doubt", kind, f"{counted(count, 'study')} {words}", action)
 
 
-def _score_drift(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
+def _score_drift(facts: AlertFacts, policy: AlertPolicy) -> Iterator[Alert]:
     for kind, mean in sorted(facts.mean_scores.items()):
         reference = facts.reference_scores.get(kind)
-        if reference is not None and abs(mean - reference) > rules.score_drift:
+        if reference is not None and abs(mean - reference) > policy.score_drift:
             yield Alert(
                 "score_drift",
                 kind,
@@ -216,7 +216,7 @@ def _score_drift(facts: AlertFacts, rules: AlertRules) -> Iterator[Alert]:
             )
 
 
-_CONDITIONS: Mapping[str, Callable[[AlertFacts, AlertRules], Iterator[Alert]]] = {
+_CONDITIONS: Mapping[str, Callable[[AlertFacts, AlertPolicy], Iterator[Alert]]] = {
     "archive_down": _archive_down,
     "backlog_growing": _backlog_growing,
     "worker_gone": _worker_gone,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
+from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindPolicy
 from glam_node.kinds.predicates import STANDARD_VIEWS, View, is_implant_displaced
 from glam_node.kinds.table import kind_left_out
 from glam_node.node.domain.eligibility import is_mammogram, standard_view, views_named
@@ -13,7 +13,7 @@ from glam_node.node.domain.study import Study
 
 
 @dataclass(frozen=True, slots=True)
-class AssemblyRules:
+class AssemblyPolicy:
     """Settings of the site that decide when a study is complete; times in seconds."""
 
     settle_time_s: float
@@ -24,7 +24,7 @@ class AssemblyRules:
     """Time since the first image after which a study is complete even if images are still arriving."""
     confirms: bool = False
     """True if an archive is asked how many mammograms the study has."""
-    kinds: KindRules = CONVENTIONAL_VIEWS
+    kinds: KindPolicy = CONVENTIONAL_VIEWS
     """Kinds of image that are analysed."""
 
 
@@ -77,7 +77,7 @@ class _Facts:
 @dataclass(frozen=True, slots=True)
 class _Rule:
     name: str
-    holds: Callable[[_Facts, AssemblyRules], bool]
+    holds: Callable[[_Facts, AssemblyPolicy], bool]
     because: str
 
 
@@ -116,12 +116,12 @@ _RULES = (
 )
 
 
-def completeness(study: Study, rules: AssemblyRules, now: datetime, archived: Archived | None = None) -> Completeness:
+def completeness(study: Study, policy: AssemblyPolicy, now: datetime, archived: Archived | None = None) -> Completeness:
     """Return whether the study is complete at `now`, and the rule that decided.
 
     Args:
         study: The study with its instances.
-        rules: The settings of the site.
+        policy: The settings of the site.
         now: The current time.
         archived: The answer of the archive since the last instance arrived; None without one.
     """
@@ -136,7 +136,7 @@ def completeness(study: Study, rules: AssemblyRules, now: datetime, archived: Ar
         archived=archived,
         waits_for_displaced=bool(_displaced_views_missing(images, kinds)),
     )
-    rule = next((rule for rule in _RULES if rule.holds(facts, rules)), None)
+    rule = next((rule for rule in _RULES if rule.holds(facts, policy)), None)
     if rule is None:
         return Completeness(False)
     reason = rule.because.format(
@@ -164,7 +164,7 @@ def _displaced_views_missing(images: Sequence[SOPInstance], rules: KindRules) ->
     Both standard views of a breast with an implant are taken twice, often those with the implant displaced last
     (Eklund's technique).
     """
-    displaced = {standard_view(image) for image in images if is_implant_displaced(image.attributes, rules)}
+    displaced = {standard_view(image) for image in images if is_implant_displaced(image.attributes, policy)}
     declared = {image.attributes.image_laterality for image in images if image.attributes.breast_implant_present}
     breasts = declared | {laterality for laterality, _ in displaced}
     return {view for view in STANDARD_VIEWS if view[0] in breasts} - displaced

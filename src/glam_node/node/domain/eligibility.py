@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from glam_node.kinds.facts import CONVENTIONAL_VIEWS, DECLARABLE_KINDS, KindRules
+from glam_node.kinds.facts import CONVENTIONAL_VIEWS, DECLARABLE_KINDS, KindPolicy
 from glam_node.kinds.predicates import STANDARD_VIEWS, View, accepted_kind, is_implant_displaced
 from glam_node.kinds.table import KINDS, kind_left_out
 from glam_node.node.domain.identity_comparison import TWO_PATIENTS, TWO_STUDIES, Difference, difference_among
@@ -17,13 +17,13 @@ RULES_WITHOUT_NOTICE = frozenset({TWO_PATIENTS, TWO_STUDIES})
 
 
 @dataclass(frozen=True, slots=True)
-class EligibilityRules:
+class EligibilityPolicy:
     """Settings of the site that decide which studies are eligible."""
 
     minimum_views: int
     """Number of the four standard views that a study needs."""
     accept_implants: bool
-    kinds: KindRules = CONVENTIONAL_VIEWS
+    kinds: KindPolicy = CONVENTIONAL_VIEWS
     """Kinds of image that are analysed."""
 
 
@@ -79,13 +79,13 @@ def views_named(views: Iterable[View]) -> str:
     return ", ".join(f"{side} {view}" for side, view in STANDARD_VIEWS if (side, view) in present) or "no standard view"
 
 
-def image_left_out(instance: SOPInstance, rules: EligibilityRules) -> LeftOut | None:
+def image_left_out(instance: SOPInstance, policy: EligibilityPolicy) -> LeftOut | None:
     """Return why the image, judged by itself, is not analysed; None for a screening view."""
     facts = instance.attributes
-    kind = kind_left_out(facts, instance.sop_class_uid, rules.kinds)
+    kind = kind_left_out(facts, instance.sop_class_uid, policy.kinds)
     if kind is not None:
         return LeftOut(kind.rule, kind.phrase, kind.reason(facts))
-    if not rules.accept_implants and (facts.breast_implant_present or is_implant_displaced(facts, rules.kinds)):
+    if not policy.accept_implants and (facts.breast_implant_present or is_implant_displaced(facts, policy.kinds)):
         return _IMPLANTS
     return None
 
@@ -112,12 +112,12 @@ _MOSAIC = LeftOut(
 _ORDER = (*(kind.rule for kind in KINDS), _IMPLANTS.rule, _ANOTHER_IMAGE.rule, _MOSAIC.rule)
 
 
-def judge(study: Study, rules: EligibilityRules, also: tuple[Exclusion, ...] = ()) -> Eligibility:
+def judge(study: Study, policy: EligibilityPolicy, also: tuple[Exclusion, ...] = ()) -> Eligibility:
     """Judge whether the study is analysed and with which images, and name the rule that decided.
 
     Args:
         study: The study with its instances.
-        rules: The settings of the site.
+        policy: The settings of the site.
         also: Further rules that leave out images which the built-in rules accept.
     """
     if not study.instances:
@@ -125,7 +125,7 @@ def judge(study: Study, rules: EligibilityRules, also: tuple[Exclusion, ...] = (
     left_out: dict[str, LeftOut] = {}
     images: list[SOPInstance] = []
     for instance in study.instances:
-        by = image_left_out(instance, rules) or _left_out_by_the_site(instance, also)
+        by = image_left_out(instance, policy) or _left_out_by_the_site(instance, also)
         if by is None:
             images.append(instance)
         else:
@@ -135,9 +135,9 @@ def judge(study: Study, rules: EligibilityRules, also: tuple[Exclusion, ...] = (
         reason = f"the {len(images)} images do not belong together: {apart.reason}"
         return Eligibility(False, apart.rule, reason, (), left_out)
     for group in _by_view(images).values():
-        left_out.update(_superseded(group, rules.kinds))
+        left_out.update(_superseded(group, policy.kinds))
     chosen = [image for image in images if image.sop_instance_uid not in left_out]
-    judged = _judge_images(chosen, left_out, rules, also)
+    judged = _judge_images(chosen, left_out, policy, also)
     return replace(judged, reason=judged.reason + _strangers_left_out(study.instances, images, left_out))
 
 
@@ -165,7 +165,7 @@ def _left_out_by_the_site(instance: SOPInstance, also: Sequence[Exclusion]) -> L
 
 
 def _judge_images(
-    images: list[SOPInstance], left_out: Mapping[str, LeftOut], rules: EligibilityRules, also: Sequence[Exclusion]
+    images: list[SOPInstance], left_out: Mapping[str, LeftOut], policy: EligibilityPolicy, also: Sequence[Exclusion]
 ) -> Eligibility:
     counts = Counter(one.phrase for one in left_out.values())
     others = ", ".join(f"{count} {phrase}" for phrase, count in counts.items())
@@ -176,8 +176,8 @@ def _judge_images(
         nearest = max((one.rule for one in left_out.values()), key=order.index)
         return Eligibility(False, nearest, f"no image can be analysed: {others}", (), left_out)
     views = {standard_view(image) for image in images}
-    if len(views) < rules.minimum_views:
-        reason = f"{len(views)} of the standard views ({views_named(views)}), {rules.minimum_views} needed"
+    if len(views) < policy.minimum_views:
+        reason = f"{len(views)} of the standard views ({views_named(views)}), {policy.minimum_views} needed"
         return Eligibility(False, "too_few_views", _with_left_out(reason, others), (), left_out)
     ordered = sorted(images, key=lambda image: (STANDARD_VIEWS.index(standard_view(image)), image.sop_instance_uid))
     reason = f"{counted(len(images), 'image')} to analyse: {views_named(views)}{_with_several(images)}"
@@ -211,15 +211,15 @@ def _by_view(images: Sequence[SOPInstance]) -> dict[View, list[SOPInstance]]:
     return groups
 
 
-def _superseded(images: Sequence[SOPInstance], rules: KindRules) -> dict[str, LeftOut]:
+def _superseded(images: Sequence[SOPInstance], policy: KindPolicy) -> dict[str, LeftOut]:
     """Return the images of one view that are left out in favour of better ones, by SOP Instance UID.
 
     Retakes of the same kind are all kept. A single partial image is kept, since nothing else shows the view; several
     partial images are a mosaic and left out, because each would count as a whole breast.
     """
-    best = min(DECLARABLE_KINDS.index(accepted_kind(image.attributes, rules)) for image in images)
-    of_best_kind = [image for image in images if accepted_kind(image.attributes, rules) == DECLARABLE_KINDS[best]]
-    displaced = [image for image in of_best_kind if is_implant_displaced(image.attributes, rules)]
+    best = min(DECLARABLE_KINDS.index(accepted_kind(image.attributes, policy)) for image in images)
+    of_best_kind = [image for image in images if accepted_kind(image.attributes, policy) == DECLARABLE_KINDS[best]]
+    displaced = [image for image in of_best_kind if is_implant_displaced(image.attributes, policy)]
     kept = displaced or of_best_kind
     whole = [image for image in kept if not image.attributes.partial_view]
     if not whole and len(kept) > 1:

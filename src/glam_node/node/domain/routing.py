@@ -8,7 +8,7 @@ from functools import partial
 from glam_node.node.domain.eligibility import (
     RULES_WITHOUT_NOTICE,
     Eligibility,
-    EligibilityRules,
+    EligibilityPolicy,
     Exclusion,
     judge,
     standard_view,
@@ -80,7 +80,7 @@ class Decision:
         return self.eligibility.rule not in RULES_WITHOUT_NOTICE and self.action is not Action.DRY_RUN
 
 
-def decide(study: Study, rules: EligibilityRules, site: tuple[SiteRule, ...], headers: Headers) -> Decision:
+def decide(study: Study, policy: EligibilityPolicy, site: tuple[SiteRule, ...], headers: Headers) -> Decision:
     """Return the decision about a study.
 
     The built-in eligibility rules are applied first, then the site's rules for images, then the first of the site's
@@ -88,16 +88,16 @@ def decide(study: Study, rules: EligibilityRules, site: tuple[SiteRule, ...], he
 
     Args:
         study: The study with its instances.
-        rules: The settings of the built-in eligibility rules.
+        policy: The settings of the built-in eligibility rules.
         site: The routing rules of the site, in their order.
         headers: The header fields that `site` asks about.
     """
-    judged = judge(study, rules)
+    judged = judge(study, policy)
     if not judged.eligible:
         return Decision(judged, action=Action.IGNORE)
     left_out = exclusions(site, judged, headers)
     if left_out:
-        judged = judge(study, rules, left_out)
+        judged = judge(study, policy, left_out)
         if not judged.eligible:
             return Decision(judged, action=Action.IGNORE)
     for rule in site:

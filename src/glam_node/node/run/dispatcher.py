@@ -73,7 +73,7 @@ def _confirm(running: Running) -> None:
         node = running.node
         if node.confirmations is not None:
             with database_trouble(node.settings):
-                node.confirmations.ask(node.sessions, node.assembly_rules, datetime.now(UTC))
+                node.confirmations.ask(node.sessions, node.assembly_policy, datetime.now(UTC))
 
     repeat(ask, every_s=INTERVAL_S, stop=running.stop)
 
@@ -113,8 +113,8 @@ def tidy(node: Node, now: datetime) -> None:
         with node.sessions.begin() as session:
             workers.remove_unseen(session, now - WORKERS_REMEMBERED)
         node.store.require()
-        retire_newer_versions(node.sessions, node.store, node.retention_rules, now)
-        while retire(node.sessions, node.store, node.retention_rules, now):
+        retire_newer_versions(node.sessions, node.store, node.retention_policy, now)
+        while retire(node.sessions, node.store, node.retention_policy, now):
             continue
 
 
@@ -197,16 +197,16 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
                 lease_time_s=node.inference.lease_time_s,
                 inference_policy=node.inference.policy,
                 delivery_policy=node.delivery_policy,
-                commitment_rules=node.commitment_rules,
+                commitment_policy=node.commitment_policy,
             )
         with node.sessions.begin() as session:
             recover(session, now)
         _need_room(node)
         with node.sessions.begin() as session:
-            close_complete_studies(session, now, node.assembly_rules, node.confirmations)
-        headers = headers_of_complete_studies(node.sessions, node.store, node.submission_rules.site)
+            close_complete_studies(session, now, node.assembly_policy, node.confirmations)
+        headers = headers_of_complete_studies(node.sessions, node.store, node.submission_policy.site)
         with node.sessions.begin() as session:
-            submit_complete_studies(session, now, node.submission_rules, headers)
+            submit_complete_studies(session, now, node.submission_policy, headers)
         for priority in sorted(set(Priority) - queue.full_priorities()):
             with node.sessions() as session:
                 announce_waiting_jobs(session, queue, priority, now)

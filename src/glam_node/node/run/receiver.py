@@ -214,7 +214,7 @@ def serve(node: ReceivingNode, listeners: Sequence[Listener], place: Place) -> N
     unblock_signals()
     node.store.sweep()
     writer = Writer(node.sessions)
-    desk = CommitmentDesk(writer, node.commitment_peers, node.commitment_rules)
+    desk = CommitmentDesk(writer, node.commitment_peers, node.commitment_policy)
     context = receiver_context(node.settings, node.store, writer, desk, Refusals(writer).record)
     server = StorageServer(context, listeners, place)
 

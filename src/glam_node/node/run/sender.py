@@ -42,7 +42,7 @@ def _tasks(running: Running) -> Iterator[tuple[str, Callable[[], object]]]:
     node = running.node
     for name in node.destinations:
         yield name, partial(_deliver, running, name)
-    for name in node.commitment_rules.archives:
+    for name in node.commitment_policy.archives:
         yield f"{name} commitment", partial(_commit, running, name)
     if node.commitment_peers:
         yield "commitment", partial(_answer, running)
@@ -78,7 +78,7 @@ def _commit(running: Running, name: str) -> None:
     ask = partial(request_commitment, node.archives[name])
     with database_trouble(node.settings):
         while not running.stop.is_set() and commit_results(
-            node.sessions, name, ask, node.commitment_rules, datetime.now(UTC)
+            node.sessions, name, ask, node.commitment_policy, datetime.now(UTC)
         ):
             continue
 

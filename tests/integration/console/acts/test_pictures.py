@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from glam_node.node.bootstrap import Node
-from glam_node.node.workflow.operate.retention import RetentionRules, retire
+from glam_node.node.workflow.operate.retention import RetentionPolicy, retire
 from tests.integration.console.acts.clicking import sign_in, tab
 from tests.integration.console.acts.conftest import PASSWORD
 from tests.integration.console.browser import Browser
@@ -104,8 +104,8 @@ def test_pictures_are_removed_with_their_study(
         asked(bert, path)
     assert len(kept(node)) == 3
     bench.clock.turn(timedelta(minutes=5).total_seconds())
-    rules = RetentionRules(timedelta(minutes=1), 0)
-    assert retire(node.sessions, node.store, rules, bench.clock()) == 1
+    policy = RetentionPolicy(timedelta(minutes=1), 0)
+    assert retire(node.sessions, node.store, policy, bench.clock()) == 1
     assert kept(node) == []
     assert {asked(bert, path).status for path in paths.values()} == {404}
     assert kept(node) == []

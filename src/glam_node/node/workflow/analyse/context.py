@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 
-from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
+from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindPolicy
 from glam_node.node.domain.job import InferenceJob, RetryPolicy, Routing
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.result_kinds import NOT_ANALYSED_REPORT, wanted_kinds
@@ -59,7 +59,7 @@ class InferenceContext:
     """Names of the destinations whose results are created and kept but not sent."""
     dry_run: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Kinds of results that would be created, by name of each destination in dry run; these are in no audience."""
-    kinds: KindRules = CONVENTIONAL_VIEWS
+    kinds: KindPolicy = CONVENTIONAL_VIEWS
     """Kinds of image that are analysed; the header is checked again when an image is read."""
     least_free_bytes: int = 0
     """Free bytes in the storage root below which no job is started."""

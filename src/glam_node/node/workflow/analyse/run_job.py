@@ -15,7 +15,7 @@ from glam_node.inference.findings_file import encode_findings, read_findings
 from glam_node.inference.mammogram import Laterality, ViewPosition
 from glam_node.inference.predictor import Predictor
 from glam_node.inference.study import SourceImage, segment_study
-from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindRules
+from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindPolicy
 from glam_node.node.db import audit, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.event import EventDetail, EventKind
@@ -176,7 +176,7 @@ def analyse(
     sessions: SessionFactory,
     store: InstanceStore,
     predictor: Predictor,
-    kinds: KindRules = CONVENTIONAL_VIEWS,
+    kinds: KindPolicy = CONVENTIONAL_VIEWS,
 ) -> Findings:
     """Analyse the images of a job, store the findings durably, and return them.
 

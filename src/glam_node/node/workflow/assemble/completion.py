@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db import studies
 from glam_node.node.db.engine import SessionFactory, reading
-from glam_node.node.domain.completeness import Archived, AssemblyRules, completeness
+from glam_node.node.domain.completeness import Archived, AssemblyPolicy, completeness
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.errors import NodeError
@@ -52,12 +52,12 @@ class Confirmations:
         """Return the UIDs of the studies for which the archive is not known to have more images than the node."""
         return [uid for uid, answer in self._answers.copy().items() if not answer.archived.has_more]
 
-    def ask(self, sessions: SessionFactory, rules: AssemblyRules, now: datetime) -> None:
+    def ask(self, sessions: SessionFactory, policy: AssemblyPolicy, now: datetime) -> None:
         """Ask the archive about up to ASKED_AT_ONCE settled studies without a recent answer, and drop older answers."""
         recent = now - ASK_AGAIN_AFTER
         self._answers = {uid: answer for uid, answer in self._answers.items() if answer.at > recent}
         with reading(sessions)() as session:
-            settled = now - timedelta(seconds=rules.settle_time_s)
+            settled = now - timedelta(seconds=policy.settle_time_s)
             waiting = studies.settled(session, settled, ASKED_AT_ONCE, but_not=list(self._answers))
         for study in waiting:
             self._answers[study.study_instance_uid] = _Answer(
@@ -74,7 +74,7 @@ class Confirmations:
 
 
 def close_complete_studies(
-    session: Session, now: datetime, rules: AssemblyRules, confirmations: Confirmations | None = None
+    session: Session, now: datetime, policy: AssemblyPolicy, confirmations: Confirmations | None = None
 ) -> list[Study]:
     """Set the studies that are complete to COMPLETE, with the rule and the reason, and return them.
 
@@ -82,8 +82,8 @@ def close_complete_studies(
     """
     closed = []
     released = confirmations.release() if confirmations is not None else ()
-    for study in studies.possibly_complete(session, rules, now, CLOSED_AT_ONCE, released):
-        whole = completeness(study, rules, now, confirmations.of(study) if confirmations is not None else None)
+    for study in studies.possibly_complete(session, policy, now, CLOSED_AT_ONCE, released):
+        whole = completeness(study, policy, now, confirmations.of(study) if confirmations is not None else None)
         if whole.complete:
             complete = studies.set_state(session, study, StudyState.COMPLETE, whole.rule, whole.reason)
             facts = EventDetail(rule=complete.rule, reason=complete.reason, instances=len(complete.instances))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from glam_node.node.domain.eligibility import EligibilityRules, judge, standard_view
+from glam_node.node.domain.eligibility import EligibilityPolicy, judge, standard_view
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.routing import Decision, Headers, SiteRule, decide, image_values
 from glam_node.node.domain.study import Study
@@ -21,7 +21,7 @@ HIDDEN = "not shown"
 class RuleTrial:
     """Rules and destinations of a trial."""
 
-    eligibility: EligibilityRules
+    eligibility: EligibilityPolicy
     site: tuple[SiteRule, ...]
     modes: Mapping[str, str]
     """Mode of each destination by its name: live, shadow or dry_run."""

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import jobs, studies
-from glam_node.node.domain.eligibility import EligibilityRules
+from glam_node.node.domain.eligibility import EligibilityPolicy
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob, JobState, Priority
@@ -28,10 +28,10 @@ ANNOUNCED_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class SubmissionRules:
+class SubmissionPolicy:
     """Settings that decide which studies become jobs."""
 
-    eligibility: EligibilityRules
+    eligibility: EligibilityPolicy
     settings_digest: str
     notices: bool
     """Whether an INELIGIBLE study also gets a job, which writes a report that the study was not analysed."""
@@ -46,7 +46,7 @@ class SubmissionRules:
 
 
 def submit_complete_studies(
-    session: Session, now: datetime, rules: SubmissionRules, headers: Headers | None = None
+    session: Session, now: datetime, policy: SubmissionPolicy, headers: Headers | None = None
 ) -> list[InferenceJob]:
     """Judge COMPLETE studies: each becomes INELIGIBLE with the reason, or SUBMITTED with a job for its images.
 
@@ -56,7 +56,7 @@ def submit_complete_studies(
     Args:
         session: Database session.
         now: Current time.
-        rules: Settings that decide which studies become jobs.
+        policy: Settings that decide which studies become jobs.
         headers: Header fields that the site's rules ask about, by SOP Instance UID; a study with an image that is not
             among them waits for the next call. None if no rule uses header fields.
 
@@ -65,8 +65,8 @@ def submit_complete_studies(
     """
     waiting = studies.waiting_for_judgement(session, AT_ONCE)
     known = [study for study in waiting if headers is None or all(one in headers for one in _uids(study))]
-    decisions = [(study, decide(study, rules.eligibility, rules.site, headers or {})) for study in known]
-    submitted = [_submit(session, study, decision, rules, now) for study, decision in decisions]
+    decisions = [(study, decide(study, policy.eligibility, policy.site, headers or {})) for study in known]
+    submitted = [_submit(session, study, decision, policy, now) for study, decision in decisions]
     return [job for job in submitted if job is not None]
 
 
@@ -75,10 +75,10 @@ def _uids(study: Study) -> Iterable[str]:
 
 
 def _submit(
-    session: Session, study: Study, decision: Decision, rules: SubmissionRules, now: datetime
+    session: Session, study: Study, decision: Decision, policy: SubmissionPolicy, now: datetime
 ) -> InferenceJob | None:
     if not decision.eligibility.eligible:
-        _leave_out(session, study, decision, rules, now)
+        _leave_out(session, study, decision, policy, now)
         return None
     uid, judged, way = study.study_instance_uid, decision.eligibility, decision.routing
     images = tuple(instance.sop_instance_uid for instance in judged.instances)
@@ -87,15 +87,15 @@ def _submit(
     newest = jobs.newest(session, uid)
     if (
         newest is not None
-        and (newest.sop_instance_uids, newest.settings_digest) == (images, rules.settings_digest)
+        and (newest.sop_instance_uids, newest.settings_digest) == (images, policy.settings_digest)
         and newest.routing.same_way(way)
     ):
         if newest.state is JobState.SUCCEEDED:
             studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)
         return None
     _supersede(session, uid, now)
-    priority = rules.priority_of(judged.instances) if decision.priority is None else decision.priority
-    job = jobs.add(session, uid, images, rules.settings_digest, now, priority, way)
+    priority = policy.priority_of(judged.instances) if decision.priority is None else decision.priority
+    job = jobs.add(session, uid, images, policy.settings_digest, now, priority, way)
     facts = EventDetail(job_id=job.job_id, images=len(images), priority=job.priority.name.lower())
     facts["reason"] = judged.reason
     if way.rule:
@@ -104,13 +104,13 @@ def _submit(
     return job
 
 
-def _leave_out(session: Session, study: Study, decision: Decision, rules: SubmissionRules, now: datetime) -> None:
+def _leave_out(session: Session, study: Study, decision: Decision, policy: SubmissionPolicy, now: datetime) -> None:
     uid, rule, reason = study.study_instance_uid, decision.eligibility.rule, decision.eligibility.reason
     _supersede(session, uid, now)
     studies.set_state(session, study, StudyState.INELIGIBLE, rule, reason)
     record_event(log, session, EventKind.STUDY_INELIGIBLE, now, study_instance_uid=uid, rule=rule, reason=reason)
-    if rules.notices and decision.allows_notice:
-        jobs.add_notice(session, uid, rules.settings_digest, now)
+    if policy.notices and decision.allows_notice:
+        jobs.add_notice(session, uid, policy.settings_digest, now)
 
 
 def _supersede(session: Session, study_instance_uid: str, now: datetime) -> None:

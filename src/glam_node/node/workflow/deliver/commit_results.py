@@ -32,7 +32,7 @@ SendRequest = Callable[[str, Sequence[Reference], TakeReply], None]
 
 
 @dataclass(frozen=True, slots=True)
-class CommitmentRules:
+class CommitmentPolicy:
     """Settings of storage commitment for results."""
 
     archives: Mapping[str, str]
@@ -44,12 +44,12 @@ class CommitmentRules:
 
 
 def commit_results(
-    sessions: SessionFactory, destination: str, ask: SendRequest, rules: CommitmentRules, now: datetime
+    sessions: SessionFactory, destination: str, ask: SendRequest, policy: CommitmentPolicy, now: datetime
 ) -> int:
     """Request commitment for stored objects, and return how many are in the new request.
 
     Objects of an earlier request without a reply in time are sent to the archive again, or given up after
-    `rules.maximum_requests`. The new Transaction UID is committed to the database before the request is sent, so that
+    `policy.maximum_requests`. The new Transaction UID is committed to the database before the request is sent, so that
     the reply can always be matched to the request. If the archive does not accept the request, the objects are put into
     a later one.
     """
@@ -58,15 +58,15 @@ def commit_results(
         overdue = sorted(delivery_commitment.overdue(session, destination, now), key=_delivery_id)
         lock_studies(session, {one.study_instance_uid for one in overdue})
         for delivery in overdue:
-            _not_committed(session, delivery, "The archive did not reply in time", rules, now)
+            _not_committed(session, delivery, "The archive did not reply in time", policy, now)
         asked = delivery_commitment.request(
-            session, destination, transaction_uid, now=now, until=now + rules.patience, limit=AT_ONCE
+            session, destination, transaction_uid, now=now, until=now + policy.patience, limit=AT_ONCE
         )
     if not asked:
         return 0
     references = [Reference(one.sop_class_uid, one.sop_instance_uid) for one in asked]
     try:
-        ask(transaction_uid, references, partial(_take_reply, sessions, rules.archives[destination], rules, now))
+        ask(transaction_uid, references, partial(_take_reply, sessions, policy.archives[destination], policy, now))
     except NodeError as error:
         log.warning("commitment_not_requested", destination=destination, failure=str(error))
         with sessions.begin() as session:
@@ -81,15 +81,15 @@ def _delivery_id(delivery: Delivery) -> str:
 
 
 def _take_reply(
-    sessions: SessionFactory, ae_title: str, rules: CommitmentRules, now: datetime, report: CommitmentReply
+    sessions: SessionFactory, ae_title: str, policy: CommitmentPolicy, now: datetime, report: CommitmentReply
 ) -> None:
     """Record a reply that arrived on the association of the request."""
     with sessions.begin() as session:
-        take_report(session, ae_title, report, rules, now)
+        take_report(session, ae_title, report, policy, now)
 
 
 def take_report(
-    session: Session, ae_title: str, report: CommitmentReply, rules: CommitmentRules, now: datetime
+    session: Session, ae_title: str, report: CommitmentReply, policy: CommitmentPolicy, now: datetime
 ) -> None:
     """Mark the objects that the archive commits as COMMITTED, and send the objects again that it refuses to commit.
 
@@ -99,7 +99,7 @@ def take_report(
         PermanentError: No request to the peer with that AE title has the Transaction UID of the reply.
     """
     asked = {one.sop_instance_uid: one for one in delivery_commitment.in_request(session, report.transaction_uid)}
-    if {rules.archives.get(one.destination) for one in asked.values()} != {ae_title}:
+    if {policy.archives.get(one.destination) for one in asked.values()} != {ae_title}:
         raise PermanentError(f"no request to {ae_title} has the Transaction UID of this reply")
     lock_studies(session, {one.study_instance_uid for one in asked.values()})
     deliveries.lock_with_substitutes(session, list(asked.values()))
@@ -111,16 +111,16 @@ def take_report(
     for failure in report.failed:
         delivery = asked.get(failure.reference.sop_instance_uid)
         if delivery is not None and delivery.state is DeliveryState.STORED:
-            _not_committed(session, delivery, f"The archive replied 0x{failure.reason:04X}", rules, now)
+            _not_committed(session, delivery, f"The archive replied 0x{failure.reason:04X}", policy, now)
 
 
-def _not_committed(session: Session, delivery: Delivery, why: str, rules: CommitmentRules, now: datetime) -> None:
+def _not_committed(session: Session, delivery: Delivery, why: str, policy: CommitmentPolicy, now: datetime) -> None:
     replaced = "Its images were replaced by newer versions, so it is not sent again."
     failure = f"{why} to the request for storage commitment. {replaced}"
     if delivery_commitment.withhold_replaced(session, delivery, failure):
         record_delivery_event(log, session, EventKind.RESULT_WITHHELD, delivery, now, failure)
         return
-    if delivery.transaction_count < rules.maximum_requests:
+    if delivery.transaction_count < policy.maximum_requests:
         failure = f"{why} to the request for storage commitment; the object is sent again."
         delivery_commitment.send_again(session, delivery, now, failure)
         record_delivery_event(log, session, EventKind.RESULT_NOT_COMMITTED, delivery, now, failure)

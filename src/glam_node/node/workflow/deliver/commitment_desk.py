@@ -7,7 +7,7 @@ from glam_node.node.db import commitments
 from glam_node.node.db.writer import Writer
 from glam_node.node.domain.commitment import CommitmentReply, Reference
 from glam_node.node.errors import PermanentError
-from glam_node.node.workflow.deliver.commit_results import CommitmentRules, take_report
+from glam_node.node.workflow.deliver.commit_results import CommitmentPolicy, take_report
 
 
 class CommitmentDesk:
@@ -16,11 +16,11 @@ class CommitmentDesk:
     The sender process replies to the requests.
     """
 
-    def __init__(self, writer: Writer, peers: Collection[str], rules: CommitmentRules) -> None:
+    def __init__(self, writer: Writer, peers: Collection[str], policy: CommitmentPolicy) -> None:
         self._writer = writer
         self._peers = peers
         """AE titles of the peers that a reply can be sent to."""
-        self._rules = rules
+        self._policy = policy
 
     def request(self, calling_ae_title: str, transaction_uid: str, references: Sequence[Reference]) -> None:
         """Store a request of a peer, which the sender answers.
@@ -44,4 +44,4 @@ class CommitmentDesk:
             TransientError: The reply cannot be stored in the database at present.
         """
         now = datetime.now(UTC)
-        self._writer.submit(lambda session: take_report(session, calling_ae_title, report, self._rules, now))
+        self._writer.submit(lambda session: take_report(session, calling_ae_title, report, self._policy, now))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from glam_node.node.db import clock, jobs
 from glam_node.node.domain.job import RetryPolicy
 from glam_node.node.workflow.deliver import answer_commitments
-from glam_node.node.workflow.deliver.commit_results import CommitmentRules
+from glam_node.node.workflow.deliver.commit_results import CommitmentPolicy
 from glam_node.node.workflow.deliver.send_results import CLAIM_TIME
 from glam_node.node.workflow.record.alerts import SEND_AGAIN
 
@@ -76,7 +76,7 @@ def shorten_impossible_waits(
     lease_time_s: float,
     inference_policy: RetryPolicy,
     delivery_policy: RetryPolicy,
-    commitment_rules: CommitmentRules,
+    commitment_policy: CommitmentPolicy,
 ) -> int:
     """Shorten waits that end later than these settings allow, and return how many there were.
 
@@ -87,10 +87,10 @@ def shorten_impossible_waits(
     longest = clock.LongestWaits(
         job=timedelta(seconds=max(lease_time_s, inference_policy.maximum_delay_s)),
         delivery=max(CLAIM_TIME, delivery_delay),
-        archive_reply=commitment_rules.patience,
+        archive_reply=commitment_policy.patience,
         peer_reply=max(answer_commitments.CLAIM_TIME, delivery_delay),
         alert=timedelta(seconds=SEND_AGAIN.maximum_delay_s),
-        archives=tuple(commitment_rules.archives),
+        archives=tuple(commitment_policy.archives),
     )
     freed = clock.correct_future_times(session, now, longest)
     if freed:

@@ -24,7 +24,7 @@ LEAST_AGE = timedelta(seconds=RECENT_S)
 
 
 @dataclass(frozen=True, slots=True)
-class RetentionRules:
+class RetentionPolicy:
     """Settings of retention."""
 
     age: timedelta
@@ -33,7 +33,7 @@ class RetentionRules:
     """Free bytes below which the oldest studies are retired before that age."""
 
 
-def retire(sessions: SessionFactory, store: InstanceStore, rules: RetentionRules, now: datetime) -> int:
+def retire(sessions: SessionFactory, store: InstanceStore, policy: RetentionPolicy, now: datetime) -> int:
     """Retire up to AT_ONCE studies, by age and then the oldest while space is short, and return how many.
 
     A study becomes RETIRED before its files are removed; `finish_retirement` removes files that a crash in between
@@ -43,15 +43,17 @@ def retire(sessions: SessionFactory, store: InstanceStore, rules: RetentionRules
         OSError: The disk failed.
     """
     retired = RetiredFiles(store.root)
-    count = _retire_before(now - rules.age, AT_ONCE, "age", sessions, store, retired, now)
-    while count < AT_ONCE and not store.has_room(rules.free_bytes):
+    count = _retire_before(now - policy.age, AT_ONCE, "age", sessions, store, retired, now)
+    while count < AT_ONCE and not store.has_room(policy.free_bytes):
         if not _retire_before(now - LEAST_AGE, 1, "space", sessions, store, retired, now):
             break
         count += 1
     return count
 
 
-def retire_newer_versions(sessions: SessionFactory, store: InstanceStore, rules: RetentionRules, now: datetime) -> int:
+def retire_newer_versions(
+    sessions: SessionFactory, store: InstanceStore, policy: RetentionPolicy, now: datetime
+) -> int:
     """Remove newer versions of instances, by age and then the oldest while space is short, and return how many.
 
     For lack of space only files older than LEAST_AGE are removed. A version that states another patient, study or view
@@ -64,8 +66,8 @@ def retire_newer_versions(sessions: SessionFactory, store: InstanceStore, rules:
     with reading(sessions)() as session:
         kept = {store.resolve(path) for path in conflicts.kept_for_decision(session)}
     for path, received_at in (one for one in store.conflicts() if one[0] not in kept):
-        short = received_at < now - LEAST_AGE and not store.has_room(rules.free_bytes)
-        if not short and received_at >= now - rules.age:
+        short = received_at < now - LEAST_AGE and not store.has_room(policy.free_bytes)
+        if not short and received_at >= now - policy.age:
             break
         rule, kept_at = "space" if short else "age", str(path.relative_to(store.root))
         with sessions.begin() as session:

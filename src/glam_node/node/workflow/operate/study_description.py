@@ -11,7 +11,7 @@ from glam_node.node.domain.conflict import CONTENT, GRAVE, Conflict, describe_di
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.eligibility import (
     RULES_WITHOUT_NOTICE,
-    EligibilityRules,
+    EligibilityPolicy,
     LeftOut,
     image_left_out,
     is_mammogram,
@@ -70,16 +70,16 @@ def incomplete(analysed: Event | None) -> str:
 
 def _views(study: Study, images: Sequence[SOPInstance], rules: EligibilityRules) -> str:
     """Return the views of `images`; without any, those of all mammograms and the rules that leave them out."""
-    left_out = [(one, image_left_out(one, rules)) for one in study.instances if is_mammogram(one)]
+    left_out = [(one, image_left_out(one, policy)) for one in study.instances if is_mammogram(one)]
     because = dict.fromkeys(why.rule for _, why in left_out if why is not None)
     if images or not because:
         return views_named(map(standard_view, images))
     return f"{views_named(standard_view(one) for one, _ in left_out)}: left out ({', '.join(because)})"
 
 
-def describe(study: Study, rules: EligibilityRules, sessions: SessionFactory, root: Path) -> dict[str, Any]:
-    """Return everything that is known about a study, including the reason for each image that `rules` leave out."""
-    left_out = judge(study, rules).left_out
+def describe(study: Study, policy: EligibilityPolicy, sessions: SessionFactory, root: Path) -> dict[str, Any]:
+    """Return everything that is known about a study, including the reason for each image that `policy` leaves out."""
+    left_out = judge(study, policy).left_out
     uid = study.study_instance_uid
     with sessions() as session:
         its_jobs = jobs.of_study(session, uid)
@@ -93,7 +93,7 @@ def describe(study: Study, rules: EligibilityRules, sessions: SessionFactory, ro
     return {
         **summary(study, rules, analyses[-1] if analyses else None),
         "instances": [
-            _instance(one, left_out.get(one.sop_instance_uid) or image_left_out(one, rules)) for one in study.instances
+            _instance(one, left_out.get(one.sop_instance_uid) or image_left_out(one, policy)) for one in study.instances
         ],
         "newer": _open_conflicts(newer),
         "remedy": TO_CORRECT if _names_two_patients(study) else "",

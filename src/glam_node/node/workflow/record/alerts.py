@@ -30,7 +30,7 @@ Channel = Callable[[AlertMessage], None]
 
 def update_alerts(
     sessions: SessionFactory,
-    rules: AlertRules,
+    policy: AlertPolicy,
     live: Collection[str],
     space: tuple[int | None, int],
     channels: Collection[str],
@@ -42,7 +42,7 @@ def update_alerts(
 
     Args:
         sessions: Database sessions.
-        rules: Thresholds, and the alerts that the site wants.
+        policy: Thresholds, and the alerts that the site wants.
         live: Names of the destinations that results are sent to.
         space: Free bytes of the storage root (None while it is away), and bytes below which C-STORE is refused.
         channels: Names of the channels.
@@ -52,7 +52,7 @@ def update_alerts(
         All current alerts, old and new.
     """
     with reading(sessions)() as session:
-        found = current_alerts(_facts(session, live, space, now), rules)
+        found = current_alerts(_facts(session, live, space, now), policy)
     with sessions.begin() as session:
         known = {(one.name, one.subject): one for one in alerts.present(session)}
         present = {(one.name, one.subject): one for one in found}
