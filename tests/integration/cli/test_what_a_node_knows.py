@@ -164,7 +164,7 @@ def test_the_demonstration_package_does_not_hide_the_views_that_arrived(tmp_path
         image.Manufacturer = image.ManufacturerModelName = "of a machine"
     bench.receive(*exam)
     with node.sessions.begin() as session:
-        close_complete_studies(session, bench.clock() + timedelta(seconds=61), node.assembly_rules)
+        close_complete_studies(session, bench.clock() + timedelta(seconds=61), node.assembly_policy)
     told = glam_node("--settings", tmp_path / "node.toml", "study", "list").stdout
     assert "R CC, L CC, R MLO, L MLO received, sender quiet for 61 s" in " ".join(told.split())
     assert "no standard view" not in told

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from glam_node.kinds.facts import KindRules
-from glam_node.node.domain.completeness import Archived, AssemblyRules, completeness
+from glam_node.kinds.facts import KindPolicy
+from glam_node.node.domain.completeness import Archived, AssemblyPolicy, completeness
 from glam_node.node.domain.instance import SOPInstance
 from tests.builders import after, four_views, report, sop_instance, study
 
@@ -44,13 +44,13 @@ def test_the_reason_mentions_that_no_standard_view_arrived() -> None:
 
 
 def test_the_reason_names_views_that_arrived_and_are_left_out() -> None:
-    reason = completeness(study(*FOR_PROCESSING), RULES, after(300)).reason
+    reason = completeness(study(*FOR_PROCESSING), POLICY, after(300)).reason
     assert reason == "R CC, L CC, R MLO, L MLO (left out: for_processing_only) received, sender quiet for 300 s"
 
 
 def test_patients_views_complete_a_study_under_a_package_for_phantoms_alone() -> None:
-    rules = replace(RULES, kinds=KindRules(phantoms_only=True))
-    whole = completeness(study(*four_views()), rules, after(12))
+    policy = replace(POLICY, kinds=KindPolicy(phantoms_only=True))
+    whole = completeness(study(*four_views()), policy, after(12))
     assert whole.rule == "settle_time"
     assert whole.reason == "R CC, L CC, R MLO, L MLO received, sender quiet for 12 s"
 

@@ -12,7 +12,7 @@ def test_the_views_of_patients_are_left_out_by_the_demonstration_package(bench: 
     for image in exam:
         image.Manufacturer = image.ManufacturerModelName = "of a machine"
     bench.receive(*exam)
-    demonstration = EligibilityRules(1, accept_implants=True, kinds=KindRules(phantoms_only=True))
+    demonstration = EligibilityPolicy(1, accept_implants=True, kinds=KindPolicy(phantoms_only=True))
     assert summary(bench.study(), ELIGIBILITY, None)["views"] == "R CC, L CC, R MLO, L MLO"
     assert summary(bench.study(), demonstration, None)["views"] == (
         "R CC, L CC, R MLO, L MLO: left out (demonstration_package)"

@@ -22,7 +22,7 @@ from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.storage.root import write_marker
-from glam_node.node.workflow.deliver.commit_results import CommitmentRules, commit_results, take_report
+from glam_node.node.workflow.deliver.commit_results import CommitmentPolicy, commit_results, take_report
 from glam_node.node.workflow.operate.resend import Selection, resend
 from glam_node.node.workflow.operate.retention import RetentionPolicy, retire, retire_newer_versions
 from glam_node.node.workflow.operate.standing import set_aside

@@ -67,17 +67,17 @@ def list_studies(
 ) -> None:
     """List the studies with their state and its reason."""
     configured = command_settings(ctx, settings)
-    from glam_node.node.bootstrap import eligibility_rules
+    from glam_node.node.bootstrap import eligibility_policy
     from glam_node.node.db import audit
     from glam_node.node.db.studies import recent
     from glam_node.node.domain.event import EventKind
     from glam_node.node.workflow.operate.study_description import summary
 
     with reading_sessions(ctx, configured)() as session:
-        listed, rules = recent(session, limit), eligibility_rules(configured)
+        listed, policy = recent(session, limit), eligibility_policy(configured)
         uids = [study.study_instance_uid for study in listed]
         analysed = audit.newest_of_studies(session, EventKind.JOB_SUCCEEDED, uids)
-        rows = [summary(study, rules, analysed.get(study.study_instance_uid)) for study in listed]
+        rows = [summary(study, policy, analysed.get(study.study_instance_uid)) for study in listed]
     if as_json:
         print_json(rows)
         return

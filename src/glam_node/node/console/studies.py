@@ -225,7 +225,7 @@ def _rows(session: Session, leaf: StudyPage, policy: EligibilityPolicy) -> list[
     sent = search.delivery_counts(session, uids)
     return [
         {
-            **summary(study, rules, analysed.get(study.study_instance_uid)),
+            **summary(study, policy, analysed.get(study.study_instance_uid)),
             "accession_number": study.attributes.accession_number,
             "scores": _scores(analysed.get(study.study_instance_uid)),
             "delivery": delivery_state(sent.get(study.study_instance_uid, Counter())),

@@ -155,7 +155,7 @@ def _worker_gone(facts: AlertFacts, policy: AlertPolicy) -> Iterator[Alert]:
         yield Alert("worker_gone", "", fact, "Start a worker. The log of the last worker says why it exited.")
 
 
-def _disk_low(facts: AlertFacts, _: AlertRules) -> Iterator[Alert]:
+def _disk_low(facts: AlertFacts, _: AlertPolicy) -> Iterator[Alert]:
     if facts.free_bytes is None:
         fact = "storage.root is away: no image is received and no study is analysed."
         action = "Check whether its share or disk is mounted. Work continues when it is mounted again."

@@ -85,32 +85,32 @@ class _Rule:
 _RULES = (
     _Rule(
         "confirmed",
-        lambda facts, rules: (
+        lambda facts, policy: (
             facts.archived is not None
             and facts.archived.has_all
-            and facts.silence_s >= rules.settle_time_s
+            and facts.silence_s >= policy.settle_time_s
             and not facts.waits_for_displaced
         ),
         "{views} received, all {images} mammograms that {archive} has",
     ),
     _Rule(
         "settle_time",
-        lambda facts, rules: (
+        lambda facts, policy: (
             facts.views.issuperset(STANDARD_VIEWS)
-            and facts.silence_s >= rules.settle_time_s
+            and facts.silence_s >= policy.settle_time_s
             and not facts.waits_for_displaced
-            and not (rules.confirms and facts.archive_is_waited_for)
+            and not (policy.confirms and facts.archive_is_waited_for)
         ),
         "{views} received, sender quiet for {silence:.0f} s",
     ),
     _Rule(
         "quiet_time",
-        lambda facts, rules: facts.silence_s >= rules.quiet_time_s,
+        lambda facts, policy: facts.silence_s >= policy.quiet_time_s,
         "{views} received, sender quiet for {silence:.0f} s",
     ),
     _Rule(
         "maximum_age",
-        lambda facts, rules: facts.age_s >= rules.maximum_age_s,
+        lambda facts, policy: facts.age_s >= policy.maximum_age_s,
         "{views} received, still arriving {age:.0f} s after the first",
     ),
 )
@@ -127,7 +127,7 @@ def completeness(study: Study, policy: AssemblyPolicy, now: datetime, archived: 
     """
     # Whether a study has arrived does not depend on the package: a demonstration analyses no patient, but the same
     # views are expected.
-    kinds = replace(rules.kinds, phantoms_only=False)
+    kinds = replace(policy.kinds, phantoms_only=False)
     images = [one for one in study.instances if kind_left_out(one.attributes, one.sop_class_uid, kinds) is None]
     facts = _Facts(
         views=frozenset(standard_view(image) for image in images),
@@ -150,15 +150,15 @@ def completeness(study: Study, policy: AssemblyPolicy, now: datetime, archived: 
     return Completeness(True, rule.name, reason + missing)
 
 
-def _views_left_out(study: Study, kinds: KindRules) -> str:
-    """Return the views of all mammograms, none of which can be analysed, and the rules that leave them out."""
+def _views_left_out(study: Study, kinds: KindPolicy) -> str:
+    """Return the views of all mammograms, none of which can be analysed, and the settings that leave them out."""
     mammograms = [one for one in study.instances if is_mammogram(one)]
     left_out = [kind_left_out(one.attributes, one.sop_class_uid, kinds) for one in mammograms]
     because = ", ".join(dict.fromkeys(by.rule for by in left_out if by is not None))
     return views_named(map(standard_view, mammograms)) + (f" (left out: {because})" if because else "")
 
 
-def _displaced_views_missing(images: Sequence[SOPInstance], rules: KindRules) -> set[View]:
+def _displaced_views_missing(images: Sequence[SOPInstance], policy: KindPolicy) -> set[View]:
     """Return the views with displaced implant that are expected and have not arrived.
 
     Both standard views of a breast with an implant are taken twice, often those with the implant displaced last

@@ -147,12 +147,12 @@ def check_alerts(node: Node, now: datetime, loss: StorageLoss) -> None:
     space = free, node.settings.storage.minimum_free_bytes
     try:
         with database_trouble(node.settings):
-            update_alerts(node.sessions, node.alert_rules, live, space, list(node.alert_channels), now)
+            update_alerts(node.sessions, node.alert_policy, live, space, list(node.alert_channels), now)
             while send_alerts(node.sessions, node.alert_channels, lambda: now):
                 continue
     except TransientError:
         if free is None:
-            loss.report(node.alert_rules, node.alert_channels, now)
+            loss.report(node.alert_policy, node.alert_channels, now)
         raise
     if free is not None:
         loss.report_over(node.alert_channels, now)

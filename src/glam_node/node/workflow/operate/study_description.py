@@ -37,15 +37,15 @@ TO_CORRECT = (
 """Remedy for a study that is left out because its images are of two patients or studies."""
 
 
-def summary(study: Study, rules: EligibilityRules, analysed: Event | None) -> dict[str, Any]:
+def summary(study: Study, policy: EligibilityPolicy, analysed: Event | None) -> dict[str, Any]:
     """Return the facts about a study that a list shows.
 
     Args:
         study: The study.
-        rules: Rules that decide which of its images count as views.
+        policy: The settings that decide which of its images count as views.
         analysed: The event of its latest analysis; None if there is none.
     """
-    images = [instance for instance in study.instances if image_left_out(instance, rules) is None]
+    images = [instance for instance in study.instances if image_left_out(instance, policy) is None]
     return {
         "study_instance_uid": study.study_instance_uid,
         "state": str(study.state),
@@ -53,7 +53,7 @@ def summary(study: Study, rules: EligibilityRules, analysed: Event | None) -> di
         "reason": study.reason,
         "standing": str(study.standing),
         "standing_reason": study.standing_reason,
-        "views": _views(study, images, rules),
+        "views": _views(study, images, policy),
         "incomplete": incomplete(analysed),
         "instance_count": len(study.instances),
         "first_received_at": study.first_received_at,
@@ -68,8 +68,8 @@ def incomplete(analysed: Event | None) -> str:
     return f"{missing} of {counted(detail['images'], 'view')} not analysed" if missing else ""
 
 
-def _views(study: Study, images: Sequence[SOPInstance], rules: EligibilityRules) -> str:
-    """Return the views of `images`; without any, those of all mammograms and the rules that leave them out."""
+def _views(study: Study, images: Sequence[SOPInstance], policy: EligibilityPolicy) -> str:
+    """Return the views of `images`; without any, those of all mammograms and the settings that leave them out."""
     left_out = [(one, image_left_out(one, policy)) for one in study.instances if is_mammogram(one)]
     because = dict.fromkeys(why.rule for _, why in left_out if why is not None)
     if images or not because:
@@ -91,7 +91,7 @@ def describe(study: Study, policy: EligibilityPolicy, sessions: SessionFactory, 
     superseded = {job.job_id for job in its_jobs if job.state is JobState.SUPERSEDED}
     described = [_delivery(delivery, superseded) for delivery in its_deliveries]
     return {
-        **summary(study, rules, analyses[-1] if analyses else None),
+        **summary(study, policy, analyses[-1] if analyses else None),
         "instances": [
             _instance(one, left_out.get(one.sop_instance_uid) or image_left_out(one, policy)) for one in study.instances
         ],

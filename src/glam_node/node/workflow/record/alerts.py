@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db import alerts, backlog, conflicts, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
-from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES, Alert, AlertFacts, AlertMessage, AlertRules, Phase
+from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES, Alert, AlertFacts, AlertMessage, AlertPolicy, Phase
 from glam_node.node.domain.alert import alerts as current_alerts
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.event import EventKind
@@ -102,9 +102,9 @@ class StorageLoss:
         self._told: dict[str, AlertMessage] = {}
         """The message that each channel accepted."""
 
-    def report(self, rules: AlertRules, channels: Mapping[str, Channel], now: datetime) -> None:
+    def report(self, policy: AlertPolicy, channels: Mapping[str, Channel], now: datetime) -> None:
         """Send the alert, if the site wants it, to every channel that has not accepted it yet."""
-        for alert in current_alerts(AlertFacts(free_bytes=None), rules):
+        for alert in current_alerts(AlertFacts(free_bytes=None), policy):
             for name in channels.keys() - self._told.keys():
                 number = int(now.timestamp())  # not a number of the database
                 message = AlertMessage(
