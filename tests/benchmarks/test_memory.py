@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from glam_node.inference.glam.routes import processor_multiplies_bfloat16
+from glam_node.inference.glam.routes import processor_has_bfloat16
 from tests.benchmarks.conftest import Record
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(1800)]
@@ -96,7 +96,7 @@ def test_the_peak_of_each_route(figure: Record) -> None:
     figure("written plainly", "MB", plain / 1024)
     large = {}
     # No route uses bfloat16 where it is emulated.
-    for route in EXACT + (NARROW if processor_multiplies_bfloat16() else []):
+    for route in EXACT + (NARROW if processor_has_bfloat16() else []):
         peak = kibibytes(ROUTE, *route)
         figure(f"{', local network by '.join(route[:2])} in {route[2]}", "MB", peak / 1024)
         if route[0] == "torch" and peak > plain:

@@ -23,10 +23,8 @@ from glam_node.inference.options import Precision, RunOptions, Runtime
 
 _NAMES = {Runtime.OPENVINO: "OpenVINO", Runtime.NCNN: "ncnn"}
 """Runtimes of the extra `fast`; their Python modules have the names of the runtimes."""
-_MATRIX_FLAGS = {"amx_bf16", "bf16"}
-"""Flags of x86 and ARM processors that multiply bfloat16 matrices, several times as fast as float32 ones."""
-_BFLOAT16_FLAGS = {*_MATRIX_FLAGS, "avx512_bf16"}
-"""Flags of processors with any bfloat16 arithmetic."""
+_BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16", "bf16"}
+"""Flags of x86 and ARM processors with bfloat16 arithmetic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +100,23 @@ def open_routes(options: RunOptions, device: torch.device) -> OpenRoutes:
 
 
 def fixed_route(options: RunOptions, device: torch.device) -> Route:
-    """Return the route for `options` on `device` where none was measured: a guess by the processor's flags.
+    """Return the route for `options` on `device` where none was measured; on a CPU it is exact.
+
+    Whether bfloat16 saves time on a CPU, and keeps its tolerance with this network, only a measurement can say.
 
     Raises:
         PackageMismatch: A runtime that `options` names is not installed, or not for this device.
     """
     if options.runtime in _NAMES:
         _demand(options.runtime, device)
-    narrow = torch.float32 if options.precision is Precision.EXACT else _narrow_type(device)
-    if options.runtime is Runtime.TORCH or device.type != "cpu":
-        return Route(Runtime.TORCH, Runtime.TORCH, narrow)
+    if device.type != "cpu":
+        narrow = torch.bfloat16 if computes_bfloat16(device) else torch.float16
+        return Route(Runtime.TORCH, local_type=torch.float32 if options.precision is Precision.EXACT else narrow)
+    if options.runtime is Runtime.TORCH:
+        return Route(Runtime.TORCH)
     whole = Runtime.OPENVINO if is_installed(Runtime.OPENVINO) else Runtime.TORCH
-    if options.runtime is Runtime.NCNN or (
-        options.runtime is Runtime.AUTO and is_installed(Runtime.NCNN) and narrow is torch.float32
-    ):
-        return Route(whole, Runtime.NCNN)
-    return Route(whole, Runtime.TORCH if narrow is torch.float32 else whole, narrow)
+    by_ncnn = options.runtime is not Runtime.OPENVINO and is_installed(Runtime.NCNN)
+    return Route(whole, Runtime.NCNN if by_ncnn else Runtime.TORCH)
 
 
 def _demand(runtime: Runtime, device: torch.device) -> None:
@@ -133,21 +132,6 @@ def _demand(runtime: Runtime, device: torch.device) -> None:
 def is_installed(runtime: Runtime) -> bool:
     """Return whether this runtime of the extra `fast` is installed."""
     return find_spec(runtime) is not None
-
-
-def _narrow_type(device: torch.device) -> torch.dtype:
-    if device.type == "cuda":
-        return torch.bfloat16 if computes_bfloat16(device) else torch.float16
-    return torch.bfloat16 if processor_multiplies_bfloat16() else torch.float32
-
-
-def processor_multiplies_bfloat16() -> bool:
-    """Return whether this CPU multiplies bfloat16 matrices natively, as with AMX.
-
-    Without such products, bfloat16 is slower than Winograd's convolutions in float32: on a processor with avx512_bf16
-    and without AMX it took 2.7 times as long.
-    """
-    return not _MATRIX_FLAGS.isdisjoint(processor_flags())
 
 
 def processor_has_bfloat16() -> bool:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from glam_node.inference.errors import DeviceUnavailable
 from glam_node.inference.findings import ImageFindings
 from glam_node.inference.glam import forward as looking
-from glam_node.inference.glam import routes
+from glam_node.inference.glam import route_choice
 from glam_node.inference.glam.device import full_precision, on_device
 from glam_node.inference.glam.predictor import GlamPredictor
-from glam_node.inference.glam.routes import NarrowLocalNetwork
+from glam_node.inference.glam.routes import NarrowLocalNetwork, Route
 from glam_node.inference.mammogram import Mammogram
 from glam_node.inference.options import Precision, RunOptions, Runtime, Segment
 from glam_node.inference.package import ModelPackage
@@ -106,7 +106,7 @@ def test_auto_continues_on_the_cpu_when_one_view_does_not_fit(holding: Holding, 
 def test_a_network_with_narrow_weights_continues_on_the_cpu_in_float32(
     package: ModelPackage, expected: list[ImageFindings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routes, "processor_multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(route_choice, "fixed_route", lambda *_: Route(Runtime.TORCH, Runtime.TORCH, torch.bfloat16))
     options = RunOptions(Precision.FAST, Runtime.TORCH, Segment.ALWAYS)
     predictor = GlamPredictor.from_package(package, "cpu", options)
     looker = predictor._looker

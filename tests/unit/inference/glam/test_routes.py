@@ -103,13 +103,13 @@ def processor(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         ("auto", "exact", [], AMX, Route(TORCH, TORCH)),
         ("auto", "fast", [OPENVINO, NCNN], AVX512, Route(OPENVINO, NCNN)),
         ("auto", "fast", [OPENVINO, NCNN], AVX2, Route(OPENVINO, NCNN)),
-        ("auto", "fast", [OPENVINO, NCNN], AMX, Route(OPENVINO, OPENVINO, torch.bfloat16)),
+        ("auto", "fast", [OPENVINO, NCNN], AMX, Route(OPENVINO, NCNN)),
         ("auto", "fast", [OPENVINO], AVX512, Route(OPENVINO, TORCH)),
         ("auto", "fast", [OPENVINO], AVX2, Route(OPENVINO, TORCH)),
-        ("auto", "fast", [NCNN], AMX, Route(TORCH, TORCH, torch.bfloat16)),
+        ("auto", "fast", [NCNN], AMX, Route(TORCH, NCNN)),
         ("auto", "fast", [], AVX512, Route(TORCH, TORCH)),
         ("torch", "exact", [OPENVINO, NCNN], AMX, Route(TORCH, TORCH)),
-        ("torch", "fast", [OPENVINO, NCNN], AMX, Route(TORCH, TORCH, torch.bfloat16)),
+        ("torch", "fast", [OPENVINO, NCNN], AMX, Route(TORCH, TORCH)),
         ("torch", "fast", [OPENVINO, NCNN], AVX2, Route(TORCH, TORCH)),
         ("openvino", "exact", [OPENVINO, NCNN], AMX, Route(OPENVINO, TORCH)),
         ("openvino", "fast", [OPENVINO, NCNN], AVX512, Route(OPENVINO, TORCH)),
@@ -117,7 +117,7 @@ def processor(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         ("ncnn", "fast", [NCNN], AMX, Route(TORCH, NCNN)),
     ],
 )
-def test_the_fixed_order_prefers_ncnn_and_bfloat16_with_matrix_products(
+def test_the_fixed_order_is_exact_and_prefers_ncnn(
     runtime: str,
     precision: str,
     there: list[Runtime],
