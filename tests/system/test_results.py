@@ -71,9 +71,7 @@ class Place:
 
     def made_after(self, more: dict[str, Any], seed: int) -> list[Dataset]:
         """Change the settings of the site, send another study, and return all of its result objects."""
-        before = self.site.log().count("settings_in_force")
         self.site.reload(more)
-        wait_until(lambda: self.site.log().count("settings_in_force") >= before + 4, told=self.site.log)
         study = self.site.send(two_views(seed))
         self.site.wait_for(study)
         wait_until(lambda: {one["state"] for one in self.of("everything", study)} == {"STORED"}, told=self.site.log)

@@ -122,7 +122,7 @@ def test_an_event_of_a_kind_that_only_a_newer_version_knows_waits_for_that_versi
 
 
 def test_events_older_than_the_audit_trail_get_no_message(empty_url: str) -> None:
-    engine = open_engine(empty_url)
+    engine = open_engine(empty_url, create=True)
     with engine.begin() as connection:
         config = Config()
         config.set_main_option("script_location", str(migrate.SCRIPTS))

@@ -29,7 +29,7 @@ TABLES = ("studies", "instances", "jobs", "deliveries", "events")  # each after 
 
 def differences(url: str) -> list[object]:
     """Return the changes that Alembic would make to match the tables."""
-    engine = open_engine(url)
+    engine = open_engine(url, create=True)
     with engine.connect() as connection:
         found = compare_metadata(MigrationContext.configure(connection), Base.metadata)
     engine.dispose()

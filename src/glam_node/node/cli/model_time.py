@@ -122,17 +122,12 @@ def decide_route(settings: Settings, *, again: bool) -> tuple[str, RouteDecision
     """Return the route that a worker takes and the reason for it, measured if no measurement is kept or `again`.
 
     Raises:
-        PermanentError: The configured predictor does not choose between routes.
         PackageMismatch: The model package does not fit the predictor.
         DeviceUnavailable: The configured device does not exist.
     """
     predictor = load_configured_predictor(settings, Measure.AGAIN if again else Measure.ONCE)
-    decision: RouteDecision | None = getattr(predictor, "route_decision", None)
-    if decision is None:
-        raise PermanentError(
-            f"{settings.inference.predictor} does not choose between routes. Check inference.predictor."
-        )
-    return str(getattr(predictor, "route", "")), decision
+    only = RouteDecision(f"the only one of {settings.inference.predictor}")
+    return _route(predictor), getattr(predictor, "route_decision", only)
 
 
 def _route(predictor: Predictor) -> str:
