@@ -107,7 +107,7 @@ def _typed(text: str) -> Any:
     """Return what TOML reads from the text (number, boolean, list, table, quoted string), or the text itself."""
     try:
         table = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except ValueError:  # not only TOMLDecodeError: Python refuses to read numbers of more than 4300 digits
         return text
     value = table.pop("value")
     return value if not table and isinstance(value, str | bool | int | float | list | dict) else text

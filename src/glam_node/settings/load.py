@@ -26,6 +26,10 @@ TOML_HINT = (
     " A section and a key may appear only once: add keys below the section that is there. "
     "Put strings in double quotes, and those with a backslash in single quotes."
 )
+TOO_DEEP = (
+    "The settings nest lists or sections hundreds of times in each other. Is this the settings file? Check --settings "
+    f"or {SETTINGS_VARIABLE}."
+)
 
 
 class SettingsError(Exception):
@@ -48,12 +52,15 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: The settings cannot be used; the error lists every mistake.
     """
-    tree, variables, source = _gathered(path, environ)
+    source = path
     try:
+        tree, variables, source = _gathered(path, environ)
         return _validate(tree, variables)
     except ValidationError as error:
         problems = (problem_from(mistake, variables) for mistake in error.errors())
         raise SettingsError(tuple(sorted(problems, key=lambda problem: problem.key)), source) from None
+    except RecursionError:
+        raise SettingsError((Problem("", TOO_DEEP),), source) from None
 
 
 def former_keys_in(path: Path | None, environ: Mapping[str, str]) -> tuple[Problem, ...]:

@@ -276,3 +276,13 @@ def test_a_path_may_start_with_the_home_directory(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("HOME", "/home/it")
     (tmp_path / "node.toml").write_text("[storage]\nroot = '~/glam'")
     assert load_settings(tmp_path / "node.toml", {}).storage.root == Path("/home/it/glam")
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a." * 3000 + "b = 1", "[" + "a." * 3000 + "b]\nc = 1"])
+def test_settings_that_nest_too_deeply_are_a_mistake(text: str, tmp_path: Path) -> None:
+    assert "nest lists or sections" in problems_of(text, tmp_path)[""]
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "[" * 5000])
+def test_a_variable_that_cannot_be_read_is_a_mistake(text: str, tmp_path: Path) -> None:
+    assert problems_of("", tmp_path, {"GLAM_NODE__NODE__PORT": text})
