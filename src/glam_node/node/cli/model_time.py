@@ -127,7 +127,7 @@ def decide_route(settings: Settings, *, again: bool) -> tuple[str, RouteDecision
     """
     predictor = load_configured_predictor(settings, Measure.AGAIN if again else Measure.ONCE)
     only = RouteDecision(f"the only one of {settings.inference.predictor}")
-    return _route(predictor), getattr(predictor, "route_decision", only)
+    return str(getattr(predictor, "route", "") or "no network"), getattr(predictor, "route_decision", only)
 
 
 def _route(predictor: Predictor) -> str:
