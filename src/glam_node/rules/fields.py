@@ -82,12 +82,15 @@ def is_of_the_header(path: str) -> bool:
 
 def _value_representation(keyword: str) -> str:
     if keyword not in keyword_dict:
-        near = difflib.get_close_matches(keyword, [*keyword_dict, *NODE_FIELDS], 1)
+        allowed = (one for one in keyword_dict if not _identifies_a_person(one))
+        near = difflib.get_close_matches(keyword, [*allowed, *NODE_FIELDS], 1)
         raise FieldError(f"{keyword} is not a DICOM keyword" + (f"; did you mean {near[0]}?" if near else ""))
-    tag = keyword_dict[keyword]
-    representation = dictionary_VR(tag)
-    if keyword in _SHARED_BY_MANY:
-        return representation
-    if representation == "PN" or tag >> 16 == _PATIENT or _IDENTIFIES.fullmatch(keyword):
+    if _identifies_a_person(keyword):
         raise FieldError(f"{keyword} may identify a person, so no rule may use it")
-    return representation
+    return dictionary_VR(keyword_dict[keyword])
+
+
+def _identifies_a_person(keyword: str) -> bool:
+    tag = keyword_dict[keyword]
+    personal = dictionary_VR(tag) == "PN" or tag >> 16 == _PATIENT or _IDENTIFIES.fullmatch(keyword) is not None
+    return personal and keyword not in _SHARED_BY_MANY

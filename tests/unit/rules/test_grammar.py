@@ -31,6 +31,7 @@ MISTAKES = [
     ("KVP == 28 28", 'position 11: "28" where and or or or the end was expected'),
     ("(KVP == 28", "position 11: the end"),
     ('Manufacurer == "X"', "position 1: Manufacurer is not a DICOM keyword; did you mean Manufacturer?"),
+    ('PatientNam == "X"', "position 1: PatientNam is not a DICOM keyword; did you mean PatientSex?"),
     ('KVP > "28"', 'position 7: "28" is of kind text, but KVP of kind number'),
     ("PatientAge > 40", "position 14: 40 is of kind number, but PatientAge of kind age"),
     ('Manufacturer < "X"', "position 1: Manufacturer is of kind text: < is not for it, only == != in not in contains"),

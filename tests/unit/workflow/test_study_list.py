@@ -1,5 +1,7 @@
 """Facts about studies that lists show."""
 
+from dataclasses import replace
+
 from pydicom.dataset import Dataset
 
 from glam_node.kinds.facts import KindPolicy
@@ -17,3 +19,8 @@ def test_the_views_of_patients_are_left_out_by_the_demonstration_package(bench: 
     assert summary(bench.study(), demonstration, None)["views"] == (
         "R CC, L CC, R MLO, L MLO: left out (demonstration_package)"
     )
+
+
+def test_a_retired_study_has_no_images_instead_of_no_standard_view(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.receive(*exam)
+    assert summary(replace(bench.study(), instances=()), ELIGIBILITY, None)["views"] == "images removed"

@@ -70,6 +70,8 @@ def incomplete(analysed: Event | None) -> str:
 
 def _views(study: Study, images: Sequence[SOPInstance], policy: EligibilityPolicy) -> str:
     """Return the views of `images`; without any, those of all mammograms and the settings that leave them out."""
+    if not study.instances:
+        return "images removed"
     left_out = [(one, image_left_out(one, policy)) for one in study.instances if is_mammogram(one)]
     because = dict.fromkeys(why.rule for _, why in left_out if why is not None)
     if images or not because:
