@@ -1,12 +1,16 @@
 """Reload of settings by SIGHUP in `glam-node receiver` and `glam-node worker`."""
 
+import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
+import psutil
 import pytest
 
 from glam_node.node.db import audit
@@ -52,6 +56,11 @@ class Alone:
         """Return the recorded refusals of settings files."""
         with self._sessions() as session:
             return audit.recent(session, EventKind.SETTINGS_REFUSED, 10)
+
+    def directories(self) -> list[Path]:
+        """Return the directories of the settings in force."""
+        children = [psutil.Process(process.pid).children()[0] for process in self._processes]
+        return [Path(child.environ()["GLAM_NODE_SETTINGS"]).parent for child in children]
 
     def said(self) -> str:
         return self._log.read_text()
@@ -113,3 +122,11 @@ def test_a_bad_settings_file_changes_nothing_and_is_recorded(alone: Alone, node:
         assert "nod: unknown; did you mean node?" in one.detail["reason"]
         assert "hunter2" not in one.detail["reason"]
     assert "hunter2" not in alone.said()
+
+
+def test_the_settings_in_force_are_locked_so_that_systemd_tmpfiles_keeps_them(alone: Alone) -> None:
+    for directory in alone.directories():
+        descriptor = os.open(directory, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)

@@ -1,8 +1,11 @@
 """A single supervised process of a node, for nodes that run on several machines."""
 
+import fcntl
+import os
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from glam_node.node.run.live_settings import LiveSettings
@@ -32,8 +35,8 @@ def keep_running(
     keep_private()
     reload = threading.Event()
     stop = stop_on_signals(reload)
-    with tempfile.TemporaryDirectory(prefix="glam-node-") as directory:
-        live = LiveSettings(settings, settings_path, Path(directory), role)
+    with lasting_directory() as directory:
+        live = LiveSettings(settings, settings_path, directory, role)
         child = Child(role_program(role, live.environment()))
         said: int | None = None
         try:
@@ -45,3 +48,15 @@ def keep_running(
                     ready(child.word)
         finally:
             stop_together([child])
+
+
+@contextmanager
+def lasting_directory() -> Iterator[Path]:
+    """Create a temporary directory, locked so that systemd-tmpfiles does not remove its files after ten days."""
+    with tempfile.TemporaryDirectory(prefix="glam-node-") as directory:
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield Path(directory)
+        finally:
+            os.close(descriptor)
