@@ -1,5 +1,6 @@
 """Options for running a predictor, which change its speed and its output's precision, but not its weights."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -59,6 +60,8 @@ class RunOptions:
     measure: Measure = Measure.NEVER
     route_record: Path | None = None
     """The file that keeps measurements, read and written by `glam_node.inference.route_record`; None: none is kept."""
+    may_write_record: Callable[[], bool] | None = None
+    """Returns whether the record may be written now: its share may go away during a measurement; None: always."""
 
 
 REFERENCE_RUN = RunOptions()

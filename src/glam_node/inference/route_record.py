@@ -6,7 +6,7 @@ kind of machine, package and set of versions.
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ MAXIMUM_ATTEMPTS = 5
 _VERSION = 1
 _MAXIMUM_ENTRIES = 16
 _MAXIMUM_BYTES = 1_000_000
+_PRIVATE_MODE = 0o600
 
 Key = Mapping[str, str]
 """Facts that a measurement depends on, such as the processor and the digest of the package."""
@@ -91,9 +92,10 @@ class RouteDecision:
 class RouteRecord:
     """The file of measurements; without a path, nothing is kept. A file that cannot be read counts as empty."""
 
-    def __init__(self, path: Path | None, key: Key) -> None:
+    def __init__(self, path: Path | None, key: Key, may_write: Callable[[], bool] | None = None) -> None:
         self._path = path
         self._key = dict(key)
+        self._may_write = may_write
 
     def measurement(self) -> RouteMeasurement | None:
         """Return the measurement for the key; None if there is none."""
@@ -128,13 +130,14 @@ class RouteRecord:
             return []
 
     def _write(self, values: dict[str, Any]) -> None:
-        if self._path is None:
+        if self._path is None or (self._may_write is not None and not self._may_write()):
             return
         others = [one for one in self._entries() if one.get("key") != self._key]
         content = {"version": _VERSION, "entries": [{"key": self._key, **values}, *others][:_MAXIMUM_ENTRIES]}
         part = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.part")
         with suppress(OSError):
             try:
+                part.touch(_PRIVATE_MODE)
                 part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
                 part.replace(self._path)
             finally:

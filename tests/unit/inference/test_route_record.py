@@ -33,6 +33,7 @@ def test_the_record_returns_what_it_kept(tmp_path: Path) -> None:
     RouteRecord(tmp_path / "record", KEY).keep(MEASUREMENT)
     assert RouteRecord(tmp_path / "record", KEY).measurement() == MEASUREMENT
     assert [path.name for path in tmp_path.iterdir()] == ["record"]
+    assert (tmp_path / "record").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_record_without_a_path_keeps_nothing() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from glam_node.inference.findings import FindingKind
+from glam_node.inference.glam.route_timing import measure_routes
 from glam_node.inference.options import Measure
-from glam_node.inference.route_record import RECORD_FILE
+from glam_node.inference.route_record import RECORD_FILE, RouteMeasurement
 from glam_node.node.bootstrap import build_node, configured_package, database_trouble, load_configured_predictor
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.storage.root import MARKER, write_marker
@@ -53,6 +54,25 @@ def test_measured_routes_are_kept_only_in_a_storage_root_with_its_marker(tmp_pat
     write_marker(root, "id")
     load_configured_predictor(settings(root, inference=inference), Measure.ONCE)
     assert {path.name for path in root.iterdir()} == {MARKER, RECORD_FILE}
+
+
+def test_measured_routes_are_not_kept_in_the_empty_mount_point_of_a_share_that_went_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+
+    def measure_while_the_share_goes_away(*arguments: Any) -> RouteMeasurement:
+        root.rename(tmp_path / "away")
+        root.mkdir()
+        return measure_routes(*arguments)
+
+    monkeypatch.setattr("glam_node.inference.glam.route_choice.measure_routes", measure_while_the_share_goes_away)
+    root.mkdir()
+    write_marker(root, "id")
+    inference = {"package": tiny_package(tmp_path / "package").path, "device": "cpu"}
+    load_configured_predictor(settings(root, inference=inference), Measure.ONCE)
+    assert list(root.iterdir()) == []
+    assert {path.name for path in (tmp_path / "away").iterdir()} == {MARKER, RECORD_FILE}, "the attempt was counted"
 
 
 def test_a_storage_root_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def choose_route(
     routes, threads = open_routes(options, device), torch.get_num_threads()
     if not routes.is_choice:
         return routes.first, RouteDecision(_only_reason(options, device))
-    record = RouteRecord(options.route_record, machine_key(package, options, threads))
+    record = RouteRecord(options.route_record, machine_key(package, options, threads), options.may_write_record)
     kept = record.measurement()
     route = None if kept is None else _route_of(kept, routes)
     if options.measure is not Measure.AGAIN:

@@ -12,7 +12,7 @@ from glam_node.inference.package import ModelPackage, OperatingPoint, read_packa
 from glam_node.inference.platt import PlattScale
 from glam_node.inference.predictor import Predictor, load_object
 from glam_node.inference.route_record import RECORD_FILE
-from glam_node.node.storage.root import read_marker
+from glam_node.node.storage.root import StorageRoot, read_marker
 from glam_node.settings.inference import OperatingPointSettings
 from glam_node.settings.schema import Settings
 
@@ -34,24 +34,26 @@ def load_configured_predictor(settings: Settings, measure: Measure = Measure.NEV
     else:
         os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
     package = configured_package(settings)
-    chosen = settings.inference
+    chosen, root = settings.inference, _marked_root(settings.storage.root)
     options = RunOptions(
         Precision(chosen.precision),
         Runtime(chosen.runtime),
         Segment(chosen.segment),
         measure,
-        _route_record(settings.storage.root),
+        root.root / RECORD_FILE if root is not None else None,
+        root.is_there if root is not None else None,
     )
     predictor: Predictor = load_object(chosen.predictor).from_package(package, chosen.device, options)
     return predictor
 
 
-def _route_record(root: Path) -> Path | None:
-    """Return the path of the measured routes; None if there is no storage root, since doctor must not create one."""
+def _marked_root(root: Path) -> StorageRoot | None:
+    """Return the storage root; None if it has no marker file, since doctor must not create a storage root."""
     try:
-        return root / RECORD_FILE if read_marker(root) else None
+        marker = read_marker(root)
     except OSError:
         return None
+    return StorageRoot(root, marker) if marker else None
 
 
 def configured_package(settings: Settings) -> ModelPackage:
