@@ -266,6 +266,23 @@ def test_an_alert_is_sent_once_while_the_storage_root_is_away(database: str, tmp
     assert begins["fact"] == "storage.root is away: no image is received and no study is analysed."
 
 
+def test_the_alert_of_a_full_disk_stays_while_the_free_space_is_unknown(tmp_path: Path) -> None:
+    (tmp_path / "node").mkdir()
+    root, away = tmp_path / "node" / "storage", tmp_path / "away"
+    with webhook() as hook:
+        told = f'webhook_url = "{hook.url}"\nwhich = ["disk_low"]'
+        database = f"database_url = 'sqlite:///{tmp_path}/database.sqlite'\nstorage.minimum_free_bytes = {2**62}"
+        node = node_with(tmp_path / "node", told, database)
+        look(node, 0)
+        root.rename(away)
+        look(node, 1)
+        look(node, 2)
+        away.rename(root)
+        look(node, 3)
+        states = [(one["subject"], one["state"]) for one in hook.posted]
+    assert states == [("", "begins"), ("storage.root", "begins"), ("storage.root", "over")]
+
+
 def test_a_channel_that_was_down_gets_the_alert_of_the_lost_storage_later(tmp_path: Path) -> None:
     loss = StorageLoss()
     with webhook() as hook:

@@ -1,6 +1,6 @@
 """Alerts: messages by webhook and mail, sent once when a problem begins and once when it is over."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -55,6 +55,7 @@ def update_alerts(
         found = current_alerts(_facts(session, live, space, now), policy)
     with sessions.begin() as session:
         known = {(one.name, one.subject): one for one in alerts.present(session)}
+        found += _undecided(known.values(), space[0], policy)
         present = {(one.name, one.subject): one for one in found}
         for key in present.keys() - known.keys():
             alerts.begin(session, present[key], channels, now)
@@ -66,6 +67,12 @@ def update_alerts(
             _record_alert_event(session, EventKind.ALERT_OVER, known[key], now)
         alerts.delete_messages(session, channels, now - KEPT)
     return found
+
+
+def _undecided(known: Iterable[Alert], free_bytes: int | None, policy: AlertPolicy) -> list[Alert]:
+    """Return the alert that space is low, if it has begun and the free space is now unknown: it may not be over."""
+    is_unknown = free_bytes is None and "disk_low" in policy.which
+    return [one for one in known if is_unknown and (one.name, one.subject) == ("disk_low", "")]
 
 
 def _record_alert_event(session: Session, kind: EventKind, alert: Alert, now: datetime) -> None:
