@@ -1,6 +1,7 @@
 """Storage roots and databases that belong to each other, and those that do not."""
 
 import json
+import re
 import signal
 import subprocess
 from datetime import UTC, datetime
@@ -216,6 +217,14 @@ def test_health_and_metrics_report_a_storage_root_that_is_away(node: NodeDirecto
     assert not storage.ok
     assert "Is the share or disk mounted?" in storage.fact
     assert [one.value for one in measure(built, datetime.now(UTC)) if one.metric is FREE_BYTES] == [0]
+
+
+def test_health_states_the_free_space_when_it_is_too_little(node: NodeDirectory) -> None:
+    written = node.settings_path.read_text()
+    node.settings_path.write_text(written.replace("[storage]", f"[storage]\nminimum_free_bytes = {2**62}"))
+    (storage,) = [check for check in checks(node.build()) if check.name == "storage"]
+    assert not storage.ok
+    assert re.fullmatch(rf"[0-9]+ bytes are free; below {2**62} bytes C-STORE is refused\.", storage.fact)
 
 
 @pytest.mark.parametrize("error", [PermanentError("Image 1.2 cannot be read any more"), FileNotFoundError(2, "x")])

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from glam_node.node.bootstrap import Node
 from glam_node.node.db.engine import reading
-from glam_node.node.errors import NodeError
+from glam_node.node.errors import NodeError, TransientError
 from glam_node.node.worker.broker import broker_url, ping
 
 _LISTENS_WITHIN_S = 2.0
@@ -52,7 +52,7 @@ def _storage(node: Node) -> str:
     node.store.require()
     free, least = node.store.free_bytes(), node.settings.storage.minimum_free_bytes
     if free < least:
-        raise OSError(f"{free} bytes are free, {least} needed")
+        raise TransientError(f"{free} bytes are free; below {least} bytes C-STORE is refused.")
     return f"{free} bytes are free"
 
 
