@@ -186,4 +186,5 @@ def _jobs(node: NodeDirectory) -> list[dict[str, str]]:
 
 def test_reload_says_when_no_node_runs(tmp_path: Path) -> None:
     stopped = write_node(tmp_path)
+    stopped.build()
     assert "No node runs" in glam_node("--settings", stopped.settings_path, "settings", "reload", expect=1).stderr

@@ -219,6 +219,17 @@ def test_health_and_metrics_report_a_storage_root_that_is_away(node: NodeDirecto
     assert [one.value for one in measure(built, datetime.now(UTC)) if one.metric is FREE_BYTES] == [0]
 
 
+@pytest.mark.parametrize("command", [("settings", "reload"), ("status",)])
+def test_a_command_names_a_storage_root_whose_share_is_not_mounted(command: tuple[str, ...], tmp_path: Path) -> None:
+    node = write_node(tmp_path)
+    node.build()
+    (node.path / "storage").rename(node.path / "away")
+    (node.path / "storage").mkdir()
+    told = " ".join(glam_node("--settings", node.settings_path, *command, expect=1).stderr.split())
+    assert f"storage.root {node.path / 'storage'} has no storage-id: either no node was ever started on it, or" in told
+    assert "No node runs" not in told
+
+
 def test_health_states_the_free_space_when_it_is_too_little(node: NodeDirectory) -> None:
     written = node.settings_path.read_text()
     node.settings_path.write_text(written.replace("[storage]", f"[storage]\nminimum_free_bytes = {2**62}"))

@@ -102,13 +102,16 @@ def reading_sessions(ctx: typer.Context, settings: "Settings") -> "SessionFactor
     from glam_node.node.db import migrate
     from glam_node.node.db.engine import database_url, open_database, reading
     from glam_node.node.errors import PermanentError
+    from glam_node.node.storage.root import missing_marker
     from glam_node.settings.urls import without_password
 
     url = database_url(settings.database_url, settings.storage.root)
     with database_trouble(settings):
         revision = migrate.revision_at(url)
         if revision != migrate.newest():
-            raise PermanentError(_unusable(without_password(url), revision, older=migrate.knows(revision)))
+            cause = "" if revision or settings.database_url else missing_marker(settings.storage.root)
+            trouble = _unusable(without_password(url), revision, older=migrate.knows(revision))
+            raise PermanentError(f"{cause} {trouble}".strip())
         sessions = open_database(url)
     ctx.call_on_close(sessions.kw["bind"].dispose)
     return reading(sessions)

@@ -209,11 +209,13 @@ def _node_of(root: Path) -> int:
     """
     from glam_node.node.cli.checks import serving_process
     from glam_node.node.errors import PermanentError
+    from glam_node.node.storage.root import missing_marker
 
     serving = serving_process(root)
     if not serving.isdigit():
         raise PermanentError(
-            f"No node runs on storage.root {root.absolute()}: `glam-node serve` reads the settings when it starts. "
+            missing_marker(root)
+            or f"No node runs on storage.root {root.absolute()}: `glam-node serve` reads the settings when it starts. "
             "A `glam-node worker` on another host reads its own file again on SIGHUP."
         )
     return int(serving)

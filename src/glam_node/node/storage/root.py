@@ -24,6 +24,17 @@ def read_marker(root: Path) -> str:
         return ""
 
 
+def missing_marker(root: Path) -> str:
+    """Return a message about a storage root without a marker file; empty if it has one or cannot be read."""
+    with suppress(OSError):
+        if not read_marker(root):
+            return (
+                f"storage.root {root.absolute()} has no storage-id: either no node was ever started on it, or its "
+                "share is not mounted. Check the mount and storage.root."
+            )
+    return ""
+
+
 def write_marker(root: Path, storage_id: str) -> None:
     """Write the id of the storage root to its marker file, durably. Raises OSError."""
     write_durably(root / MARKER, f"{storage_id}\n".encode(), _PRIVATE_MODE)
