@@ -13,6 +13,8 @@ from sqlalchemy import text
 
 from glam_node.node.console.health import checks
 from glam_node.node.console.metrics_collector import measure
+from glam_node.node.db import migrate
+from glam_node.node.db.engine import database_url
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError, TransientError
@@ -76,8 +78,41 @@ def test_doctor_names_a_storage_root_of_another_database(node: NodeDirectory, tm
 def test_a_storage_root_is_refused_by_another_database(node: NodeDirectory) -> None:
     settings = node.settings_path.read_text().replace("database.sqlite", "new.sqlite")
     node.settings_path.write_text(settings)
+    migrate.upgrade(f"sqlite:///{node.path.parent / 'new.sqlite'}")
     with pytest.raises(PermanentError, match="belongs to another database"):
         node.build()
+
+
+@pytest.mark.parametrize("command", ["worker", "serve", "receiver"])
+def test_a_process_does_not_replace_a_lost_database(command: str, node: NodeDirectory, tmp_path: Path) -> None:
+    database = tmp_path / "database.sqlite"
+    database.rename(tmp_path / "away.sqlite")
+    done = subprocess.run(
+        [GLAM_NODE, command], env=node.environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert f"{database} does not exist" in done.stderr
+    assert f"Put {database} back" in done.stderr
+    assert "`glam-node restore`" in done.stderr
+    assert not database.exists()
+    (tmp_path / "away.sqlite").rename(database)
+    node.build()
+
+
+def test_doctor_names_a_lost_database(node: NodeDirectory, tmp_path: Path) -> None:
+    (tmp_path / "database.sqlite").unlink()
+    told = json.loads(glam_node("doctor", "--json", "--settings", node.settings_path, expect=1).stdout)
+    (check,) = [one for one in told if one["check"] == "database"]
+    assert check["verdict"] == "FAIL"
+    assert "does not exist, but storage.root" in check["fact"]
+
+
+def test_a_first_start_that_was_interrupted_before_the_marker_is_completed(tmp_path: Path) -> None:
+    node = write_node(tmp_path)
+    (node.path / "storage").mkdir()
+    migrate.upgrade(database_url("", node.path / "storage"))
+    node.build()
+    assert (node.path / "storage" / MARKER).is_file()
 
 
 def test_an_older_installation_is_bound_at_its_first_start(node: NodeDirectory) -> None:

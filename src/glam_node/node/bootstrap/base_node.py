@@ -5,7 +5,7 @@ import os
 import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,9 +57,11 @@ def refuse_other_root(settings: Settings) -> None:
     """Check, before anything is created in the storage root, that it is the one of the database, if that exists.
 
     Raises:
-        PermanentError: They do not belong together; usually a share is not mounted.
+        PermanentError: They do not belong together, or the database is lost; usually a share is not mounted.
         TransientError: The database does not answer.
     """
+    if lost := lost_database(settings):
+        raise PermanentError(lost)
     url = database_url(settings.database_url, settings.storage.root)
     with database_trouble(settings):
         if not migrate.is_current(url):
@@ -69,6 +71,26 @@ def refuse_other_root(settings: Settings) -> None:
         trouble = root_trouble(settings, storage_id, storage.newest_files(session), is_bound=is_bound)
     if storage_id and trouble:
         raise PermanentError(trouble)
+
+
+def lost_database(settings: Settings) -> str:
+    """Return why a new SQLite database would replace a lost one, and the remedy; empty if none is lost."""
+    root = settings.storage.root
+    url = make_url(database_url(settings.database_url, root))
+    if url.get_backend_name() != "sqlite" or "uri" in url.query:
+        return ""
+    with suppress(OSError):
+        # The marker is read first: another process that starts creates the database before the marker.
+        if not read_marker(root) or Path(url.database or "").is_file():
+            return ""
+        return (
+            f"{_shown_database(settings)} does not exist, but storage.root {root.absolute()} has the marker file "
+            f"{MARKER} of a database. A file that was moved, or a restore without it, may be the cause. Put "
+            f"{url.database} back with its -wal file, correct database_url, or restore a backup into an empty "
+            "directory with `glam-node restore`. To start without the former studies, accounts and audit trail, move "
+            f"{root.absolute()} away."
+        )
+    return ""
 
 
 def bind_root(sessions: SessionFactory, settings: Settings) -> str:

@@ -50,6 +50,7 @@ def check_database(settings: Settings) -> Iterator[Check]:
 
 
 def _not_made(settings: Settings, url: str, shown: str) -> Iterator[Check]:
+    from glam_node.node.bootstrap.base_node import lost_database
     from glam_node.node.db.local_disk import refuse_network_disk
 
     try:
@@ -58,6 +59,9 @@ def _not_made(settings: Settings, url: str, shown: str) -> Iterator[Check]:
         yield Check(
             "database", Verdict.FAIL, str(error), "Set database_url to a file on a local disk, or to PostgreSQL."
         )
+        return
+    if lost := lost_database(settings):
+        yield Check("database", Verdict.FAIL, lost)
         return
     directory = Path(url.partition("///")[2]).parent
     if settings.database_url and not directory.is_dir():  # The first start creates storage.root.
