@@ -184,6 +184,21 @@ def test_an_answer_counts_as_stored_however_a_server_writes_it(outgoing: Outgoin
     assert (outcome.stored, outcome.failure, outcome.warning) == (True, "", "")
 
 
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html><html><body>Sign in</body></html>", b"<html><p>Sign in<br></html>"])
+def test_a_server_that_answers_a_search_with_a_web_page_is_not_a_dicomweb_server(page: bytes) -> None:
+    with serving(Server(200, page)) as server:
+        answer = echo("web", settings(server.port), "GLAMNODE")
+    assert not answer.ok
+    assert "answered with a web page to a search" in answer.message
+    assert "Check destinations.web.service_path and destinations.web.authorization" in answer.message
+
+
+@pytest.mark.parametrize("said", [b"", b"[]", [{"0020000D": {"vr": "UI", "Value": ["1.2"]}}], b'[{"0020000D'])
+def test_a_dicomweb_server_is_one_whatever_it_lists(said: Any) -> None:
+    with serving(Server(200, said)) as server:
+        assert echo("web", settings(server.port), "GLAMNODE").ok
+
+
 def test_a_warning_reason_is_kept(outgoing: Outgoing) -> None:
     instance = outgoing()
     said = items("00081199", instance)

@@ -15,7 +15,7 @@ from glam_node.node.domain.words import unstopped
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.scu.answer_timeouts import ANSWER_TIMEOUT_FACTOR, limit_answer_time
 from glam_node.node.scu.store import SOP_CLASS_NOT_SUPPORTED, STATUS_MEANINGS, warning_of
-from glam_node.node.scu.stow_answer import StowAnswer, read_answer
+from glam_node.node.scu.stow_answer import OK, StowAnswer, read_answer
 from glam_node.node.scu.tls import PeerTLS, peer_tls
 from glam_node.settings.destinations import StowSettings
 from glam_node.settings.secret_files import SecretFileError, read_secret
@@ -199,12 +199,16 @@ def check_web_server(peer: WebPeer) -> str:
 
     Raises:
         TransientError: The server gave no answer.
-        PermanentError: The server answered with a failure.
+        PermanentError: The server answered with a failure, or with a web page.
     """
     with closing(peer.connection()) as connection:
         _connect(peer, connection)
-        status = _answer_to(peer, connection, "GET", "/studies?limit=1", peer.headers(), None).status
-    if status not in (200, 204):
+        answer = _answer_to(peer, connection, "GET", "/studies?limit=1", peer.headers(), None)
+    status = answer.status
+    if status == OK and answer.is_page:
+        remedy = f"Check destinations.{peer.name}.service_path and destinations.{peer.name}.authorization."
+        raise PermanentError(f"{peer} answered with a web page to a search, perhaps a sign-in page. {remedy}")
+    if status not in (OK, 204):
         raise PermanentError(f"{peer} answered {status} to a search. {remedy_for(peer, status)[0]}", status=status)
     return f"{peer} answers to DICOMweb."
 

@@ -26,6 +26,8 @@ class StowAnswer:
     """SOP Instance UID -> Failure Reason, 0 if none is stated. The UID is empty if the object is not named."""
     is_dicom: bool
     """True if the body is empty or a DICOMweb answer, rather than the page of a proxy."""
+    is_page: bool
+    """True if the body is a web page or other markup that is not DICOM."""
 
     def has_stored(self, uid: str) -> bool:
         """Return whether the object that was sent is stored.
@@ -50,6 +52,7 @@ def read_answer(status: int, content: bytes) -> StowAnswer:
         dict(_reasons(data_sets or [], (_REFERENCED,), _WARNING_REASON)),
         dict(_reasons(data_sets or [], (_FAILED, _OTHERS), _FAILURE_REASON)),
         data_sets is not None,
+        data_sets is None and text.startswith("<"),
     )
 
 
