@@ -107,6 +107,23 @@ def test_doctor_names_a_lost_database(node: NodeDirectory, tmp_path: Path) -> No
     assert "does not exist, but storage.root" in check["fact"]
 
 
+def test_doctor_says_that_the_share_of_a_running_node_is_away(tmp_path: Path) -> None:
+    node = write_node(tmp_path, port=free_port())
+    root, away = node.path / "storage", node.path / "away"
+    with serving(node):
+        root.rename(away)
+        root.mkdir()
+        told = json.loads(glam_node("doctor", "--json", "--settings", node.settings_path, expect=1).stdout)
+        root.rmdir()
+        away.rename(root)
+    for name in ("port", "database"):
+        (check,) = [one for one in told if one["check"] == name]
+        assert check["verdict"] == "FAIL"
+        assert "a running glam-node (process " in check["fact"]
+        assert "Check the mount of storage.root" in check["remedy"]
+        assert "stop" not in check["remedy"]
+
+
 def test_a_first_start_that_was_interrupted_before_the_marker_is_completed(tmp_path: Path) -> None:
     node = write_node(tmp_path)
     (node.path / "storage").mkdir()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from glam_node.node.cli.checks import Check, Verdict, served_for_s, serving_process
+from glam_node.node.cli.checks_of_host import NODE, UNMOUNTED, listener_of
 from glam_node.node.db.database_status import DatabaseStatus
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import NodeError, PermanentError, TransientError
@@ -69,6 +70,12 @@ def _not_made(settings: Settings, url: str, shown: str) -> Iterator[Check]:
         yield Check(
             "database", Verdict.FAIL, fact, "Create the directory for the user of the node, or correct database_url."
         )
+        return
+    port = settings.tls.port or settings.node.port
+    program, process = listener_of(port)
+    if program == NODE:
+        fact = f"{shown} does not exist, but a running glam-node (process {process}) uses port {port}, {UNMOUNTED}"
+        yield Check("database", Verdict.FAIL, fact, "Check the mount of storage.root, and database_url.")
         return
     yield Check("database", Verdict.OK, f"{shown} does not exist yet; `glam-node serve` creates it")
     yield from _content(settings, DatabaseStatus())

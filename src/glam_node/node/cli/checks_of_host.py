@@ -31,6 +31,8 @@ DAY_BYTES = EXAMS_A_DAY * MAMMOGRAMS * MAMMOGRAM_BYTES
 PROC = Path("/proc")
 LISTEN = "0A"
 """State of a listening socket in /proc/net/tcp (proc(5))."""
+NODE = "glam-node"
+UNMOUNTED = "on another storage.root or one whose share is not mounted"
 
 
 def check_packages() -> Check:
@@ -209,9 +211,7 @@ def _unusable(name: str, key: str, port: int, where: str, serving: str, error: O
     if error.errno == errno.EADDRINUSE and serving:
         return Check(name, Verdict.OK, f"{where} is served by this node (process {serving})")
     if error.errno == errno.EADDRINUSE:
-        who = listener_of(port)
-        fact = f"{where} cannot be used: {error.strerror}{f' ({who})' if who else ''}"
-        return Check(name, Verdict.FAIL, fact, f"Set another {key}, or stop that program.")
+        return _taken(name, key, where, *listener_of(port))
     if error.errno == errno.EACCES:
         remedy = (
             f"Only root may use ports below 1024. Set {key} to 1024 or more, or let the service use them with "
@@ -222,6 +222,16 @@ def _unusable(name: str, key: str, port: int, where: str, serving: str, error: O
     return Check(name, Verdict.FAIL, fact, f"Check {'node' if section == 'tls' else section}.host.")
 
 
+def _taken(name: str, key: str, where: str, program: str, process: str) -> Check:
+    if program == NODE:
+        fact = f"a running glam-node (process {process}) uses {where}, {UNMOUNTED}"
+        remedy = f"Check the mount of storage.root. If that is another node on purpose, set another {key}."
+        return Check(name, Verdict.FAIL, fact, remedy)
+    who = f" ({program}, process {process})" if process else ""
+    fact = f"{where} cannot be used: {os.strerror(errno.EADDRINUSE)}{who}"
+    return Check(name, Verdict.FAIL, fact, f"Set another {key}, or stop that program.")
+
+
 def _bind(host: str, port: int) -> None:
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, kind, protocol) as listener:
@@ -230,16 +240,23 @@ def _bind(host: str, port: int) -> None:
         listener.listen(1)
 
 
-def listener_of(port: int) -> str:
+def listener_of(port: int) -> tuple[str, str]:
     """Return the program and process ID that listen on `port`; empty if there is none, or another user runs it."""
     inodes = {f"socket:[{inode}]" for inode in _inodes(port)}
     for directory in PROC.glob("[0-9]*") if inodes else ():
         try:
             if any(str(link.readlink()) in inodes for link in (directory / "fd").iterdir()):
-                return f"{(directory / 'comm').read_text().strip()}, process {directory.name}"
+                return _program(directory), directory.name
         except OSError:
             continue
-    return ""
+    return "", ""
+
+
+def _program(directory: Path) -> str:
+    words = (directory / "cmdline").read_text(errors="replace").split("\0")
+    if any(Path(word).name == NODE or word.partition(".")[0] == "glam_node" for word in words):
+        return NODE
+    return (directory / "comm").read_text().strip()
 
 
 def _inodes(port: int) -> Iterator[str]:
