@@ -154,8 +154,13 @@ def test_results_go_to_an_added_destination_and_wait_for_a_removed_one(
     send(served.port, small_exam(32))
     wait_until(lambda: len(list(folder.glob("*.dcm"))) == 5)
     assert not archive.received
-    edit(node, (nowhere, port))
-    reload(node)
+    edit(node, ("[destinations.archive]", "[destinations.other]"))
+    kept = "until a section of that name is back, the node keeps 5 results for it"
+    for told in (glam_node("--settings", node.settings_path, "settings", "diff").stdout, reload(node)):
+        (line,) = [line for line in told.splitlines() if kept in line]
+        assert line.startswith("destinations.archive: is removed")
+    edit(node, (nowhere, port), ("[destinations.other]", "[destinations.archive]"))
+    assert "the node keeps" not in reload(node)
     wait_until(lambda: results(archive) == {SEG: 4, SR: 1})
 
 

@@ -2,6 +2,8 @@
 
 import os
 import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -148,7 +150,7 @@ def diff(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOptio
     if as_json:
         print_json(found)
     else:
-        _tell(found)
+        _tell(found, in_force)
 
 
 @app.command()
@@ -173,7 +175,7 @@ def reload(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOpt
         for problem in told["problems"]:
             typer.echo(f"  {problem['key']}: {problem['message']}".replace(": :", ":"), err=True)
     elif not _tell_refusals(told["processes"]):
-        _tell(told["changes"])
+        _tell(told["changes"], configured)
         if told["processes"]:
             typer.echo(f"applied by {', '.join(told['processes'])}")
     if told["problems"]:
@@ -189,9 +191,12 @@ def _tell_refusals(processes: dict[str, str]) -> bool:
     return bool(refusals)
 
 
-def _tell(changes: list[dict[str, Any]]) -> None:
+def _tell(changes: list[dict[str, Any]], settings: "Settings") -> None:
+    results = _waiting_results(settings) if any(change["after"] is None for change in changes) else {}
     for change in changes:
-        typer.echo(change["text"])
+        count = results.get(change["key"], 0) if change["after"] is None else 0
+        kept = f"; until a section of that name is back, the node keeps {counted(count, 'result')} for it"
+        typer.echo(change["text"] + (kept if count else ""))
     waiting = sum(not change["in_force"] for change in changes)
     at_once = len(changes) - waiting
     typer.echo(
@@ -199,6 +204,19 @@ def _tell(changes: list[dict[str, Any]]) -> None:
         if changes
         else "The settings file is the same as the settings in force."
     )
+
+
+def _waiting_results(settings: "Settings") -> dict[str, int]:
+    """Return the number of waiting results by the key of their destination; empty if the database does not answer."""
+    from glam_node.node.bootstrap import database_trouble
+    from glam_node.node.db.database_status import read_status
+    from glam_node.node.db.engine import database_url
+    from glam_node.node.errors import NodeError
+
+    with suppress(NodeError), database_trouble(settings):
+        found = read_status(database_url(settings.database_url, settings.storage.root), datetime.now(UTC))
+        return {f"destinations.{name}": count for name, count in (found.waiting_deliveries or {}).items()}
+    return {}
 
 
 def _node_of(root: Path) -> int:
