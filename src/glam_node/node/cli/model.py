@@ -163,11 +163,10 @@ def print_routes(route: str, decision: "RouteDecision", *, as_json: bool) -> Non
     typer.echo(
         "| network | runtime | numbers | seconds | difference from torch | in force |\n|---|---|---|---|---|---|"
     )
-    chosen = {name: measurement.chosen(name) for name in ("global", "local")}
     for one in measurement.times:
         seconds = "failed" if one.seconds is None else f"{one.seconds:.4f}"
         cells = (one.network, one.runtime, one.number_format, seconds, f"{one.error:.1e}")
-        typer.echo(f"| {' | '.join(cells)} | {'yes' if one == chosen[one.network] else 'no'} |")
+        typer.echo(f"| {' | '.join(cells)} | {'yes' if one == measurement.chosen(one.network) else 'no'} |")
 
 
 _NUMBERS = ("cases", "largest error", "tolerance")

@@ -54,9 +54,9 @@ class LiveSettings:
         self._reload: Iterator[None] = iter(())
         (directory / LAST_RELOAD).unlink(missing_ok=True)
         try:
-            self._write(IN_FORCE, settings)
+            self._write(IN_FORCE, masked(settings))
         except OSError as error:  # start even if the disk is full: only a running node frees space
-            log.warning("settings_not_kept", failure=f"{error.filename}: {error.strerror}")
+            log.warning("settings_not_kept", failure=_failure(error))
 
     def environment(self) -> dict[str, str]:
         """Return the environment in which a process finds the settings in force."""
@@ -85,16 +85,13 @@ class LiveSettings:
         try:
             new = load_settings(self._path, os.environ)
             merged = reloaded(before, new)
-            self._write(FORMER, before)
-            self._write(IN_FORCE, merged)
+            self._write(FORMER, masked(before))
+            self._write(IN_FORCE, masked(merged))
         except SettingsError as error:
             self._refuse(error.problems)
             return
-        except TransientError as error:
-            self._refuse((Problem("", str(error)),))
-            return
-        except OSError as error:
-            self._refuse((Problem("", f"{error.filename}: {error.strerror}"),))
+        except (TransientError, OSError) as error:
+            self._refuse((Problem("", _failure(error)),))
             return
         self._adopt(merged, children)
         found = changes(before, new)
@@ -123,7 +120,7 @@ class LiveSettings:
         try:
             (self._directory / FORMER).replace(self._in_force)
         except OSError as error:
-            log.error("settings_not_kept", failure=f"{error.filename}: {error.strerror}")
+            log.error("settings_not_kept", failure=_failure(error))
         self._adopt(before, children)
         for name in said:
             children[name].take_settings(self.environment())
@@ -154,9 +151,9 @@ class LiveSettings:
     def _in_force(self) -> Path:
         return self._directory.resolve() / IN_FORCE
 
-    def _write(self, name: str, settings: Settings) -> None:
+    def _write(self, name: str, tree: Mapping[str, Any]) -> None:
         self._root.require()
-        write_durably(self._directory / name, json.dumps(masked(settings)).encode())
+        write_durably(self._directory / name, json.dumps(tree).encode())
 
     def _record(
         self, problems: list[dict[str, str]], found: tuple[Change, ...], processes: Mapping[str, str] | None = None
@@ -171,11 +168,13 @@ class LiveSettings:
             "processes": dict(processes or {}),
         }
         try:
-            self._root.require()
-            write_durably(self._directory / LAST_RELOAD, json.dumps(outcome).encode())
+            self._write(LAST_RELOAD, outcome)
         except (TransientError, OSError) as error:
-            failure = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-            log.error("outcome_not_recorded", failure=failure)
+            log.error("outcome_not_recorded", failure=_failure(error))
+
+
+def _failure(error: TransientError | OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
 
 
 def _record_refusal(settings: Settings, process: str, reason: str) -> None:
