@@ -1,6 +1,7 @@
 """Odd answers of archives: results are delivered as DCMTK's storescu delivers them, and failures are found in time."""
 
 import contextlib
+import itertools
 import socket
 import struct
 import subprocess
@@ -9,12 +10,21 @@ from collections.abc import Callable
 
 import pytest
 
+from glam_node.node.domain.commitment import Reference
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
+from glam_node.node.errors import TransientError
+from glam_node.node.scu.association import RemoteAE
+from glam_node.node.scu.commitment import request_commitment
+from glam_node.node.scu.echo import survey
+from glam_node.node.scu.find import count_mammograms
+from glam_node.node.scu.requesting_ae import Checkpoint
 from glam_node.node.scu.store import CStoreDestination
+from glam_node.settings.destinations import CStoreSettings
 from tests.integration.scp.raw import element, p_data, pdv
 from tests.integration.scu.acceptances import ODD, REFUSED, Answer, first_context, read_pdu
 from tests.integration.scu.conftest import Outgoing, peer_at, raw_peer
 from tests.peers import PEERS
+from tests.waiting import wait_until
 
 TIMEOUT_S = 1.0
 
@@ -98,6 +108,48 @@ def test_the_end_of_an_association_is_noticed_at_once(outgoing: Outgoing, ending
     assert time.monotonic() - started < 5 * TIMEOUT_S
     assert [one.stored for one in outcomes] == [answers, False]
     assert "ended the association without an answer" in outcomes[-1].failure
+
+
+def test_an_end_that_is_noticed_just_before_a_request_is_told_at_once(
+    outgoing: Outgoing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close_gate, closed = Checkpoint.clear, itertools.count(1)
+
+    def close_gate_after_the_end(gate: Checkpoint) -> None:
+        if next(closed) == 2:
+            wait_until(lambda: gate._association.is_aborted)
+        close_gate(gate)
+
+    monkeypatch.setattr(Checkpoint, "clear", close_gate_after_the_end)
+    with raw_peer(archive(ODD["nothing odd"], ENDINGS["an unknown PDU"])) as port:
+        outcomes = CStoreDestination(peer_at(port, timeout=20)).store([outgoing(), outgoing()])
+    assert [one.stored for one in outcomes] == [True, False]
+    assert "ended the association without an answer" in outcomes[-1].failure
+
+
+def test_an_archive_that_releases_after_the_last_answer_costs_no_timeout(outgoing: Outgoing) -> None:
+    started = time.monotonic()
+    for _ in range(4):
+        with raw_peer(archive(ODD["nothing odd"], ENDINGS["a release"])) as port:
+            (outcome,) = CStoreDestination(peer_at(port, timeout=30)).store([outgoing()])
+        assert outcome.stored
+    assert time.monotonic() - started < 30
+
+
+REFERENCES = [Reference("1.2.840.10008.5.1.4.1.1.66.4", "1.2.3")]
+REQUESTS: dict[str, Callable[[RemoteAE], object]] = {
+    "C-ECHO": lambda peer: survey(peer, CStoreSettings(ae_title="ARCHIVE", host="127.0.0.1", port=peer.port)),
+    "C-FIND": lambda peer: count_mammograms(peer, "1.2.3"),
+    "N-ACTION": lambda peer: request_commitment(peer, "1.2.3.4", REFERENCES, lambda _: None),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
+@pytest.mark.parametrize("asked", REQUESTS.keys())
+def test_the_end_of_an_association_is_not_taken_for_silence(asked: str, ending: bytes) -> None:
+    with raw_peer(archive(ODD["nothing odd"], ending, answers=False)) as port, pytest.raises(TransientError) as raised:
+        REQUESTS[asked](peer_at(port, timeout=20))
+    assert f"ended the association without an answer to {asked}" in str(raised.value)
 
 
 NOT_TAKEN = {"refused: a transfer syntax that was not proposed"}

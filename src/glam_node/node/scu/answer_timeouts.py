@@ -80,44 +80,59 @@ def _shut_down(sockets: Callable[[], Iterable[socket.socket]]) -> None:
             socket.socket.shutdown(one, socket.SHUT_RDWR)
 
 
-def wait_while_peer_works(association: Association, timeout: float) -> None:
-    """Let requests on an association wait for their answers while the peer works on an object.
+class AnswerWait:
+    """The wait for the answers to the requests on an association; it takes the place of pynetdicom's own.
 
-    An archive that works on an object for a long time is not dead. The timeout starts again with every part of the
-    object that is sent. After the last part, the peer may take ANSWER_TIMEOUT_FACTOR times the timeout to answer. TCP
-    detects a dead host. The wait ends at once when the peer releases or aborts the association.
+    The timeout starts again with every part of a request that is sent: a peer that still receives is not dead. The wait
+    ends at once when the peer releases or aborts the association, which pynetdicom notices only after the timeout. It
+    measures time by the monotonic clock.
 
     Args:
-        association: An established association.
+        association: An association that is about to be used.
         timeout: The timeout in seconds.
+        factor: The factor by which the peer may exceed the timeout once it has received a request completely, because
+            it works on it. TCP detects a dead host.
     """
-    dimse, waiting = association.dimse, association.dul.to_provider_queue
 
-    def answer(block: bool = False) -> Any:
-        left, deadline = None, 0.0
+    def __init__(self, association: Association, timeout: float, factor: int = 1) -> None:
+        self.silent_s: float | None = None
+        """The seconds that the peer was silent until the latest wait was given up; None if it was not given up."""
+        self._association, self._timeout, self._factor = association, timeout, factor
+        association.dimse.get_msg = self  # type: ignore[method-assign]
+
+    def __call__(self, block: bool = False) -> Any:
+        """Return the next message and its presentation context ID, or (None, None) if there is none."""
+        messages, waiting = self._association.dimse.msg_queue, self._association.dul.to_provider_queue
+        started, left, deadline = time.monotonic(), None, 0.0
         while block:
             unsent = waiting.qsize()
             if left is None or unsent < left:
-                left, deadline = unsent, time.monotonic() + timeout * (1 if unsent else ANSWER_TIMEOUT_FACTOR)
+                left, deadline = unsent, time.monotonic() + self._timeout * (1 if unsent else self._factor)
             elif time.monotonic() >= deadline:
+                self.silent_s = time.monotonic() - started
                 break
             with suppress(queue.Empty):
-                return dimse.msg_queue.get(timeout=PROGRESS_EVERY_S)
-            if _has_ended(association):
+                return messages.get(timeout=PROGRESS_EVERY_S)
+            if _has_ended(self._association):
                 break
         with suppress(queue.Empty):
-            return dimse.msg_queue.get(block=False)
+            return messages.get(block=False)
         return None, None
 
-    dimse.get_msg = answer  # type: ignore[method-assign]
+
+def silence_of(association: Association) -> float | None:
+    """Return the seconds that the peer was silent until a wait for its answer was given up; None if none was."""
+    wait = association.dimse.get_msg
+    return wait.silent_s if isinstance(wait, AnswerWait) else None
 
 
 def _has_ended(association: Association) -> bool:
-    """Return whether the peer has ended the association; confirm it if the peer asks for its release.
+    """Return whether the association has ended; confirm its end if the peer asks for its release.
 
-    pynetdicom notices neither while a request waits for its answer.
+    pynetdicom notices neither a release nor an abort while a request waits for its answer. If it noticed the end before
+    the wait began, it has taken the peer's message from its queue, and the association is not established any more.
     """
     if association.acse.is_release_requested():
         association.acse.send_release(is_response=True)
         association.is_released, association.is_established = True, False
-    return association.is_released or association.acse.is_aborted()
+    return not association.is_established or association.acse.is_aborted()

@@ -16,6 +16,7 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiat
 from pynetdicom.presentation import PresentationContext
 
 from glam_node.node.errors import NodeError, PermanentError, TransientError
+from glam_node.node.scu.answer_timeouts import AnswerWait, silence_of
 from glam_node.node.scu.requesting_ae import RequestingAE
 from glam_node.node.scu.tls import PeerTLS, handshake_failure, speaks_http, speaks_tls
 
@@ -98,6 +99,7 @@ def open_association(
     *,
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
     handlers: Sequence[tuple[evt.EventType, Callable[[Event], Any]]] = (),
+    answer_timeout_factor: int = 1,
 ) -> Iterator[Association]:
     """Open an association with at least one accepted context; release it at the end, or abort it after an error.
 
@@ -106,6 +108,7 @@ def open_association(
         contexts: The presentation contexts to propose.
         roles: The roles to propose, if they are not the default ones.
         handlers: The handlers of pynetdicom's events, such as requests of the peer on this association.
+        answer_timeout_factor: The factor by which the peer may exceed its timeout once it has received a request.
 
     Raises:
         TransientError: The association failed, and another attempt may succeed.
@@ -114,6 +117,7 @@ def open_association(
     secure = (peer.tls.context(), peer.tls.server_name) if peer.tls is not None else None
     with closing(RequestingAE(peer.calling_ae_title, secure)) as ae:
         association = _request(ae, peer, contexts, roles, handlers)
+        AnswerWait(association, peer.timeout, answer_timeout_factor)
         try:
             yield association
         except BaseException:
@@ -247,21 +251,20 @@ def no_context_accepted(peer: RemoteAE, contexts: Sequence[PresentationContext])
     )
 
 
-def lost_association(peer: RemoteAE, asked: str, timed_out: bool, waited_s: float | None = None) -> TransientError:
+def lost_association(peer: RemoteAE, asked: str, association: Association) -> TransientError:
     """Return the error for an association that ended without an answer to a request.
 
     Args:
         peer: The peer.
         asked: The name of the request.
-        timed_out: Whether the peer was silent for too long, rather than ending the association.
-        waited_s: The seconds that the node waited for the answer; None: the peer's timeout.
+        association: The association, which says whether the peer ended it or was silent for too long.
     """
-    if not timed_out:
+    silent_s = silence_of(association)
+    if silent_s is None:
         return TransientError(
-            f"{peer} ended the association without an answer to {asked}. The node tries again. Look into the log of "
-            "the archive."
+            f"{peer} ended the association without an answer to {asked}. The node tries again. Check the archive's log."
         )
     return TransientError(
-        f"{peer} gave no answer within {peer.timeout if waited_s is None else waited_s:.3g} s to {asked}. The node "
-        f"tries again. Check the archive's log, or raise {peer.section}.timeout if the archive needs longer."
+        f"{peer} gave no answer within {silent_s:.3g} s to {asked}. The node tries again. Check the archive's log, or "
+        f"raise {peer.section}.timeout if the archive needs longer."
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pynetdicom import build_context, build_role, evt
+from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.pdu import P_DATA_TF
 
@@ -69,8 +70,8 @@ def request_commitment(
             try:
                 status, _ = association.send_n_action(data_set, REQUEST, PUSH_MODEL, PUSH_MODEL_INSTANCE)
             except RuntimeError as error:
-                raise lost_association(peer, "N-ACTION", timed_out=False) from error
-            _check(peer, "N-ACTION", status)
+                raise lost_association(peer, "N-ACTION", association) from error
+            _check(peer, "N-ACTION", association, status)
             if replied.wait(SAME_ASSOCIATION_S):
                 answered.wait(ANSWER_S)
     except SOPClassRefused as error:
@@ -94,13 +95,13 @@ def send_report(peer: RemoteAE, report: CommitmentReply) -> None:
                 report_data_set(report), report.event_type, PUSH_MODEL, PUSH_MODEL_INSTANCE
             )
         except RuntimeError as error:
-            raise lost_association(peer, "N-EVENT-REPORT", timed_out=False) from error
-        _check(peer, "N-EVENT-REPORT", status)
+            raise lost_association(peer, "N-EVENT-REPORT", association) from error
+        _check(peer, "N-EVENT-REPORT", association, status)
 
 
-def _check(peer: RemoteAE, asked: str, answer: Dataset) -> None:
+def _check(peer: RemoteAE, asked: str, association: Association, answer: Dataset) -> None:
     if "Status" not in answer:
-        raise lost_association(peer, asked, timed_out=True)
+        raise lost_association(peer, asked, association)
     if answer.Status != 0x0000:
         raise PermanentError(
             f"{peer} answered 0x{answer.Status:04X} to {asked} (storage commitment). Check the archive's log.",

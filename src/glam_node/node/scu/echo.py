@@ -99,13 +99,12 @@ def survey(peer: RemoteAE, destination: CStoreSettings) -> Survey:
             taken.setdefault(str(context.abstract_syntax), []).append(str(context.transfer_syntax[0]))
         if VERIFICATION not in taken:
             raise no_context_accepted(peer, [build_context(VERIFICATION)])
-        started = time.monotonic()
         try:
             answer = association.send_c_echo()
         except RuntimeError as error:
-            raise lost_association(peer, "C-ECHO", timed_out=False) from error
+            raise lost_association(peer, "C-ECHO", association) from error
         if "Status" not in answer:
-            raise lost_association(peer, "C-ECHO", timed_out=time.monotonic() - started >= peer.timeout)
+            raise lost_association(peer, "C-ECHO", association)
         if answer.Status != 0:
             raise PermanentError(
                 f"{peer} answered 0x{answer.Status:04X} to C-ECHO. Check the archive's log.",

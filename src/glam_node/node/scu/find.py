@@ -1,6 +1,5 @@
 """Query SCU: counts the mammograms that an archive has of a study (PS3.4 C.4.1, Study Root)."""
 
-import time
 from collections.abc import Iterator
 
 from pydicom.dataset import Dataset
@@ -42,11 +41,10 @@ def count_mammograms(peer: RemoteAE, study_instance_uid: str) -> int:
 
 
 def _answers(peer: RemoteAE, association: Association, query: Dataset) -> Iterator[Dataset]:
-    started = time.monotonic()
     try:
         for status, identifier in association.send_c_find(query, STUDY_ROOT_FIND):
             if "Status" not in status:
-                raise lost_association(peer, "C-FIND", timed_out=time.monotonic() - started >= peer.timeout)
+                raise lost_association(peer, "C-FIND", association)
             if status.Status in PENDING and identifier is not None:
                 yield identifier
             elif status.Status != 0:
@@ -54,7 +52,7 @@ def _answers(peer: RemoteAE, association: Association, query: Dataset) -> Iterat
                     f"{peer} answered 0x{status.Status:04X} to C-FIND. {_remedy(peer)}", status=status.Status
                 )
     except RuntimeError as error:
-        raise lost_association(peer, "C-FIND", timed_out=False) from error
+        raise lost_association(peer, "C-FIND", association) from error
 
 
 def _remedy(peer: RemoteAE) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 from pynetdicom import AE
 from pynetdicom.association import Association
+from pynetdicom.fsm import TRANSITION_TABLE
+from pynetdicom.pdu_primitives import A_RELEASE
 from pynetdicom.transport import AssociationSocket
 
 from glam_node.node.upper_layer.pynetdicom_pdus import rewrite_answer
@@ -18,6 +20,10 @@ JOIN_TIMEOUT_S = 1.0
 LONGEST_PAUSE_S = 5.0
 """The longest wait for the association's thread, which may be busy with a request of the peer."""
 PAUSE_POLL_S = 0.01
+RELEASE_REQUESTED_BY_PEER = "Sta8"
+"""The state of an association whose release the peer has asked for (PS3.8 Table 9-4)."""
+_OWN_PRIMITIVES = {"Evt9", "Evt11", "Evt14", "Evt15"}
+"""Requests for data, release and abort, and responses to a release, that come from this side (PS3.8 Table 9-10)."""
 
 
 class RequestingAE(AE):
@@ -32,6 +38,7 @@ class RequestingAE(AE):
 
     def _create_socket(self, assoc: Association, *arguments: Any) -> AssociationSocket:
         assoc._reactor_checkpoint = Checkpoint(assoc)
+        _drop_late_primitives(assoc)
         self._transport = WholePDUs(super()._create_socket(assoc, *arguments), partial(_plain_pdu, assoc))
         self._connection = self._transport.socket
         if self._connection is not None:
@@ -98,6 +105,27 @@ class Checkpoint(threading.Event):
 
     def _is_elsewhere(self) -> bool:
         return self._association.is_alive() and self._association is not threading.current_thread()
+
+
+def _drop_late_primitives(association: Association) -> None:
+    """Drop what this side still sends when the peer ends the association; pynetdicom's thread would fail and stop.
+
+    If the peer asked for the release just before this side, the release is then confirmed at once: pynetdicom would
+    wait for the peer's answer to a request that it has not sent.
+    """
+    dul = association.dul
+    machine, act = dul.state_machine, dul.state_machine.do_action
+
+    def act_unless_late(event: str) -> None:
+        if event not in _OWN_PRIMITIVES or (event, machine.current_state) in TRANSITION_TABLE:
+            act(event)
+            return
+        primitive = dul.to_provider_queue.get(block=False)
+        if isinstance(primitive, A_RELEASE) and machine.current_state == RELEASE_REQUESTED_BY_PEER:
+            primitive.result = "affirmative"
+            dul.to_user_queue.put(primitive)
+
+    machine.do_action = act_unless_late  # type: ignore[method-assign]
 
 
 def _plain_pdu(association: Association, pdu: bytes) -> bytes:

@@ -1,7 +1,6 @@
 """Storage SCU: sends result objects to an archive."""
 
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from pynetdicom.presentation import PresentationContext
 
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.errors import NodeError, PermanentError, TransientError
-from glam_node.node.scu.answer_timeouts import wait_while_peer_works
+from glam_node.node.scu.answer_timeouts import ANSWER_TIMEOUT_FACTOR
 from glam_node.node.scu.association import (
     RemoteAE,
     SOPClassRefused,
@@ -78,15 +77,6 @@ STATUS_MEANINGS = (
     StatusMeaning(
         0x0124, 0x0124, False, False, "not authorized", "Allow {calling_ae_title} at the archive to store objects."
     ),
-    StatusMeaning(0x0100, 0x02FF, False, False, "invalid object or request", "Look into the log of the archive."),
-    StatusMeaning(
-        0xA900, 0xA9FF, False, False, "data set does not match SOP class", "Look into the log of the archive."
-    ),
-    StatusMeaning(0xC000, 0xCFFF, False, False, "cannot understand", "Look into the log of the archive."),
-    StatusMeaning(
-        0x0000, 0xFFFF, False, True, "unknown status", "The node tries again. Look into the log of the archive."
-    ),
-    StatusMeaning(0x0124, 0x0124, False, False, "not authorized", "Allow {calling_ae_title} to store objects there."),
     StatusMeaning(0x0100, 0x02FF, False, False, "invalid object or request", "Check the archive's log."),
     StatusMeaning(0xA900, 0xA9FF, False, False, "data set does not match SOP class", "Check the archive's log."),
     StatusMeaning(0xC000, 0xCFFF, False, False, "cannot understand", "Check the archive's log."),
@@ -122,9 +112,10 @@ class CStoreDestination:
             return outcomes
         is_open = False
         try:
-            with open_association(self._peer, contexts_for(instances, self._transfer_syntaxes)) as association:
+            contexts = contexts_for(instances, self._transfer_syntaxes)
+            # An archive that works on an object for a long time is not dead.
+            with open_association(self._peer, contexts, answer_timeout_factor=ANSWER_TIMEOUT_FACTOR) as association:
                 is_open = True
-                wait_while_peer_works(association, self._peer.timeout)
                 for message_id, instance in enumerate(instances, start=1):
                     outcomes.append(self._store_one(association, instance, message_id % 0x10000))
         except _Interrupted as error:
@@ -159,16 +150,14 @@ class CStoreDestination:
             raise no_context_accepted(self._peer, contexts_for([instance], self._transfer_syntaxes))
         asked = f"C-STORE of {instance.sop_instance_uid}"
         data_set = _readable(instance, syntax)
-        started = time.monotonic()
         try:
             answer = association.send_c_store(data_set, msg_id=message_id)
         except RuntimeError as error:
-            raise lost_association(self._peer, asked, timed_out=False) from error
+            raise lost_association(self._peer, asked, association) from error
         except Exception as error:
             raise _Interrupted(_unreadable(instance, error)) from error
         if "Status" not in answer:
-            waited = time.monotonic() - started
-            raise lost_association(self._peer, asked, waited >= self._peer.timeout, waited)
+            raise lost_association(self._peer, asked, association)
         return int(answer.Status), str(answer.get("ErrorComment") or "")
 
     def _outcome(self, instance: OutgoingInstance, status: int, comment: str) -> StoreOutcome:
