@@ -35,10 +35,35 @@ class ViewSaliency:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Evidence:
-    """The deciding saliency of one class, and whether it exceeds the threshold of the network that computed it."""
+    """The deciding saliency of one class in cells, turned as the image is stored."""
 
     saliency: NDArray[np.float32]
     positive: NDArray[np.bool_]
+    """Whether the saliency exceeds the threshold of the network that computed it."""
+    step: int
+    """The side of a cell in pixels."""
+    origin: tuple[int, int]
+    """Row and column of the first cell's first pixel in the image."""
+
+    def box_of_positives(self, seen: tuple[slice, slice]) -> tuple[slice, slice] | None:
+        """Return the smallest box of pixels around the positive cells, within what the model saw; None without any."""
+        box = []
+        for axis, first, limits in zip((1, 0), self.origin, seen, strict=True):
+            lines = np.flatnonzero(self.positive.any(axis=axis)) * self.step + first
+            lines = lines[(lines + self.step > limits.start) & (lines < limits.stop)]
+            if lines.size == 0:
+                return None
+            box.append(slice(max(int(lines[0]), limits.start), min(int(lines[-1]) + self.step, limits.stop)))
+        return box[0], box[1]
+
+    def on_pixels(self, cells: NDArray[Scalar], box: tuple[slice, slice]) -> NDArray[Scalar]:
+        """Return the pixels of a box of the image, each with the value of its cell."""
+        spans = [slice(side.start - first, side.stop - first) for side, first in zip(box, self.origin, strict=True)]
+        rows, columns = (slice(span.start // self.step, -(-span.stop // self.step)) for span in spans)
+        pixels = replicate(cells[rows, columns], self.step)
+        down, right = spans[0].start % self.step, spans[1].start % self.step
+        height, width = (span.stop - span.start for span in spans)
+        return pixels[down : down + height, right : right + width]
 
 
 def is_positive(score: float, point: OperatingPoint | None) -> bool:
@@ -58,7 +83,7 @@ def extract_findings(
         point = operating_points.get(kind)
         if point is None or saliency.local_saliency is None or not is_positive(saliency.scores[channel], point):
             continue
-        evidence = _evidence(saliency, saliency.local_saliency, channel, point)
+        evidence = _evidence(view, saliency, saliency.local_saliency, channel, point)
         found = _regions(view, evidence, kind, point.minimum_area_px)
         findings += sorted(found, key=lambda finding: -finding.score)[:maximum_per_class]
     return tuple(findings)
@@ -89,12 +114,15 @@ def map_of(view: PreparedView, saliency: ViewSaliency) -> SaliencyMap | None:
     return view.geometry.map_on_source(quantised(np.stack(maps)), saliency.shape.local_step)
 
 
-def _evidence(saliency: ViewSaliency, local: NDArray[np.float32], channel: int, point: OperatingPoint) -> _Evidence:
-    """Return the evidence for one class on the window's pixels."""
+def _evidence(
+    view: PreparedView, saliency: ViewSaliency, local: NDArray[np.float32], channel: int, point: OperatingPoint
+) -> _Evidence:
+    """Return the evidence for one class."""
     values, closely = decisive_saliency(saliency, local, channel)
     positive = np.where(closely, values > point.local_saliency_threshold, values > point.global_saliency_threshold)
-    pixels = saliency.shape.local_step
-    return _Evidence(replicate(values, pixels), replicate(positive, pixels))
+    step = saliency.shape.local_step
+    turned, origin = view.geometry.cells_on_source(np.asarray(positive), step)
+    return _Evidence(view.geometry.cells_on_source(values, step)[0], turned, step, origin)
 
 
 def replicate(grid: NDArray[Scalar], factor: int) -> NDArray[Scalar]:
@@ -103,15 +131,24 @@ def replicate(grid: NDArray[Scalar], factor: int) -> NDArray[Scalar]:
 
 
 def _regions(view: PreparedView, evidence: _Evidence, kind: FindingKind, minimum_area_px: int) -> list[Finding]:
-    positive = view.geometry.invert(evidence.positive) & view.breast
-    saliency = view.geometry.invert(evidence.saliency)
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(positive.astype(np.uint8), connectivity=8)
+    """Return the connected regions of positive pixels within the breast, from top to bottom."""
+    box = evidence.box_of_positives(view.geometry.stored_box)
+    if box is None:
+        return []
+    top, left = box[0].start, box[1].start
+    positive = evidence.on_pixels(evidence.positive, box) & view.breast[box]
+    # OpenCV numbers regions by squares of two pixels: even corners keep the order that they have in the whole image.
+    padded = np.pad(positive.view(np.uint8), ((top % 2, 0), (left % 2, 0)))
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(padded, connectivity=8)
+    labels = labels[top % 2 :, left % 2 :]
     findings = []
     for label in range(1, count):
-        left, top, width, height, area = (int(value) for value in boxes[label])
+        x, y, width, height, area = (int(value) for value in boxes[label])
         if area < minimum_area_px:
             continue
-        box = np.s_[top : top + height, left : left + width]
-        mask = labels[box] == label
-        findings.append(Finding(kind, float(saliency[box][mask].max()), (top, left), mask))
+        row, column = y - top % 2, x - left % 2
+        mask = labels[row : row + height, column : column + width] == label
+        place = np.s_[top + row : top + row + height, left + column : left + column + width]
+        score = float(evidence.on_pixels(evidence.saliency, place)[mask].max())
+        findings.append(Finding(kind, score, (top + row, left + column), mask))
     return findings

@@ -81,18 +81,38 @@ class WindowGeometry:
 
     def map_on_source(self, values: NDArray[np.uint8], step: int) -> SaliencyMap:
         """Place a map of the window, classes x rows x columns in cells of `step` pixels, on the source image."""
-        height, width = values.shape[1] * step, values.shape[2] * step
-        source_rows = self.source_shape[0]
+        cells, origin = self.cells_on_source(values, step)
+        rows, columns = self.stored_box
+        return SaliencyMap(
+            np.ascontiguousarray(cells), step, origin, (rows.start, columns.start, rows.stop, columns.stop)
+        )
+
+    def cells_on_source(self, cells: NDArray[Scalar], step: int) -> tuple[NDArray[Scalar], tuple[int, int]]:
+        """Turn cells of the window as the image is stored.
+
+        Args:
+            cells: A map of the window in cells of `step` pixels, or several maps; rows and columns last.
+            step: The side of a cell in pixels.
+
+        Returns:
+            The turned cells, and row and column of the first cell's first pixel; these are negative where the cell
+            starts outside the image.
+        """
+        height, width = cells.shape[-2] * step, cells.shape[-1] * step
         top, left = self.rows[0] - self.pad_top, self.columns[0]
+        if self.orientation.upside_down:
+            cells, top = cells[..., ::-1, :], self.source_shape[0] - top - height
+        if not self.orientation.points_right:
+            cells, left = cells[..., ::-1], self.columns[1] - width
+        return cells, (top, left)
+
+    @property
+    def stored_box(self) -> tuple[slice, slice]:
+        """The rows and columns of the stored image that the window shows."""
         first, last = self.rows
         if self.orientation.upside_down:
-            values = values[:, ::-1]
-            top, first, last = source_rows - top - height, source_rows - last, source_rows - first
-        if not self.orientation.points_right:
-            values = values[:, :, ::-1]
-            left = self.columns[1] - width
-        box = (first, self.columns[0], last, self.columns[1])
-        return SaliencyMap(np.ascontiguousarray(values), step, (top, left), box)
+            first, last = self.source_shape[0] - last, self.source_shape[0] - first
+        return slice(first, last), slice(*self.columns)
 
     def box(self, source: NDArray[Scalar]) -> NDArray[Scalar]:
         """Return a view of the part of an image of `source_shape` that the window shows, flipped as in the window."""
@@ -103,10 +123,7 @@ class WindowGeometry:
 
     def unturned_box(self, source: NDArray[Scalar]) -> NDArray[Scalar]:
         """Return a view of the part of an image that the window shows, in the stored orientation."""
-        first, last = self.rows
-        if self.orientation.upside_down:
-            first, last = self.source_shape[0] - last, self.source_shape[0] - first
-        return source[first:last, slice(*self.columns)]
+        return source[self.stored_box]
 
     def filled(self, window: NDArray[Scalar]) -> NDArray[Scalar]:
         """Return a view of the part of `window` that the box fills."""

@@ -10,6 +10,7 @@ from glam_node.inference.glam.postprocessing import ViewSaliency, extract_findin
 from glam_node.inference.glam.preprocessing import PreparedView
 from glam_node.inference.glam.window import WINDOW_SHAPE, WindowGeometry
 from glam_node.inference.package import OperatingPoint
+from tests.reference.postprocessing import findings_of
 
 SHAPE = (1600, 1200)
 POINTS = {
@@ -125,3 +126,41 @@ def test_saliency_outside_the_image_is_not_a_finding() -> None:
     seen = saliency()
     seen.global_saliency[1, 120:150, 90:110] = 1.0
     assert findings(seen) == ()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_findings_equal_those_of_full_size_maps(seed: int) -> None:
+    """Many regions with equal scores, on images in any pose that are smaller or larger than the window."""
+    random = np.random.default_rng(seed)
+    shape = (int(random.integers(1500, 3400)), int(random.integers(1100, 2600)))
+    rows, columns = (_span(random, size, limit) for size, limit in zip(shape, WINDOW_SHAPE, strict=True))
+    pose = Orientation(points_right=bool(seed & 1), upside_down=bool(seed & 2))
+    pad_top = int(random.integers(0, WINDOW_SHAPE[0] - (rows[1] - rows[0]) + 1))
+    placed = PreparedView(
+        np.zeros(WINDOW_SHAPE, np.float32),
+        WindowGeometry(shape, pose, rows, columns, pad_top),
+        random.random(shape) < 0.97,
+        (),
+    )
+    steps = random.integers(0, 6, (2, 184, 120)) if seed & 4 else np.zeros((2, 184, 120))
+    steps[:, 92, 30] = 5
+    seen = ViewSaliency(
+        (0.9, 0.9),
+        (steps / 5).astype(np.float32),
+        random.integers((0, 0), (152, 88), (2, 2)),
+        (random.integers(0, 6, (2, 2, 128, 128)) / 5).astype(np.float32),
+    )
+    expected = findings_of(placed, seen, POINTS, 5)
+    found = extract_findings(placed, seen, POINTS, 5)
+    assert [(one.kind, one.score, one.origin) for one in found] == [
+        (one.kind, one.score, one.origin) for one in expected
+    ]
+    assert all(np.array_equal(one.mask, other.mask) for one, other in zip(found, expected, strict=True))
+    assert len(found) > 1
+
+
+def _span(random: np.random.Generator, size: int, limit: int) -> tuple[int, int]:
+    """Return a random part of the image, at most as long as the window."""
+    length = int(random.integers(min(size, limit) // 2, min(size, limit) + 1))
+    start = int(random.integers(0, size - length + 1))
+    return start, start + length
