@@ -11,6 +11,7 @@ MEASUREMENT_REPORT = "measurement_report"
 MAMMOGRAPHY_CAD_SR = "mammography_cad_sr"
 PRESENTATION_STATE = "presentation_state"
 SECONDARY_CAPTURE = "secondary_capture"
+ENCAPSULATED_PDF = "encapsulated_pdf"
 KEY_OBJECT_SELECTION = "key_object_selection"
 COMPREHENSIVE_SR = "comprehensive_sr"
 NOT_ANALYSED_REPORT = "not_analysed_report"
@@ -42,6 +43,7 @@ RESULT_KINDS = (
     ResultKind(MAMMOGRAPHY_CAD_SR, f"{_SOP_CLASS}88.50", "CAD SR", "CAD", 530),
     ResultKind(PRESENTATION_STATE, f"{_SOP_CLASS}11.1", "PR", "PR", 500),
     ResultKind(SECONDARY_CAPTURE, f"{_SOP_CLASS}7", "SC", "SC", 510),
+    ResultKind(ENCAPSULATED_PDF, f"{_SOP_CLASS}104.1", "PDF", "PDF", 570),
     ResultKind(MEASUREMENT_REPORT, f"{_SOP_CLASS}88.34", "SR", "SR", 0),
     ResultKind(KEY_OBJECT_SELECTION, f"{_SOP_CLASS}88.59", "KO", "KO", 520),
     ResultKind(COMPREHENSIVE_SR, f"{_SOP_CLASS}88.33", "SR", "SR2", 550),

@@ -32,6 +32,7 @@ KINDS = [
     "mammography_cad_sr",
     "presentation_state",
     "secondary_capture",
+    "encapsulated_pdf",
     "key_object_selection",
 ]
 Scores = dict[str, tuple[float, float]]

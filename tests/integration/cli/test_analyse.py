@@ -39,12 +39,18 @@ def test_segmentations_report_and_pictures_are_written(folder: Path, tmp_path: P
 
 
 def test_analyse_also_writes_the_requested_kinds(folder: Path, tmp_path: Path) -> None:
-    kinds = ("mammography_cad_sr", "presentation_state", "secondary_capture", "key_object_selection")
+    kinds = (
+        "mammography_cad_sr",
+        "presentation_state",
+        "secondary_capture",
+        "encapsulated_pdf",
+        "key_object_selection",
+    )
     also = [argument for kind in kinds for argument in ("--also", kind)]
     (study,) = analysed(folder, "--out", tmp_path / "out", *also)["studies"]
     names = [Path(path).name for path in study["objects"]]
-    assert names[4:5] + names[-3:] == ["CAD-1.dcm", "SC-1.dcm", "SR-1.dcm", "KO-1.dcm"]
-    assert {pydicom.dcmread(path).Modality for path in study["objects"]} == {"SEG", "SR", "PR", "OT", "KO"}
+    assert names[4:5] + names[-3:] == ["CAD-1.dcm", "PDF-1.dcm", "SR-1.dcm", "KO-1.dcm"]
+    assert {pydicom.dcmread(path).Modality for path in study["objects"]} == {"SEG", "SR", "PR", "OT", "DOC", "KO"}
 
 
 def test_an_unknown_kind_is_refused_with_those_that_are_known(folder: Path, tmp_path: Path) -> None:

@@ -131,6 +131,7 @@ def test_a_source_that_cannot_be_placed_is_reported_and_never_marked(tmp_path: P
         result_kinds.MAMMOGRAPHY_CAD_SR,
         result_kinds.COMPREHENSIVE_SR,
         result_kinds.SECONDARY_CAPTURE,
+        result_kinds.ENCAPSULATED_PDF,
     }
     report = next(result for kind, result in results if kind == result_kinds.MEASUREMENT_REPORT)
     assert report.to_json().count("This image could not be analysed") == 4

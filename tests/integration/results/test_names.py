@@ -12,7 +12,7 @@ from tests.peers import PEERS
 from tests.system.orthanc import running_orthanc
 from tests.unit.results.analysed import Analysed, analysed_exam, stored
 from tests.unit.results.cad_reports import cad_report
-from tests.unit.results.presented import key_object_selection, presentation_states, secondary_captures
+from tests.unit.results.presented import encapsulated_pdf, key_object_selection, presentation_states, secondary_captures
 
 # PS3.5 Annexes H, I, J and K; PS3.3 C.12.1.1.2
 ALPHABETS = {
@@ -26,12 +26,12 @@ ALPHABETS = {
 }
 # Debian's build of DCMTK cannot convert "ISO 2022 IR 87" in any file.
 KNOWN_TO_DCMTK = [alphabet for alphabet in ALPHABETS if not alphabet.startswith("Japanese")]
-MODALITIES = ("SEG", "SR", "PR", "OT", "KO")
+MODALITIES = ("SEG", "SR", "PR", "OT", "DOC", "KO")
 
 
 def everything(exam: Analysed) -> list[Dataset]:
     results = [*exam.segmentations(), exam.report(), cad_report(exam)]
-    results += [*presentation_states(exam), *secondary_captures(exam)]
+    results += [*presentation_states(exam), *secondary_captures(exam), encapsulated_pdf(exam)]
     selection = key_object_selection(exam, *results)
     assert selection is not None
     return [*results, selection]

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pypdf import PdfReader
 
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality
 from glam_node.node.results import codes
+from glam_node.node.results.identity import view_name
 from glam_node.node.results.scores import image_score
 from glam_node.node.results.segmentation import FRACTIONAL, LABELMAP
 from tests.integration.results.written import FOUR_LESIONS, exam_of, written
@@ -17,7 +19,7 @@ from tests.peers import PEERS
 from tests.system.validators import dciodvfy_errors, dcmqi_masks
 from tests.unit.results.analysed import Analysed, analysed_exam
 from tests.unit.results.cad_reports import cad_report
-from tests.unit.results.presented import key_object_selection, presentation_states, secondary_captures
+from tests.unit.results.presented import encapsulated_pdf, key_object_selection, presentation_states, secondary_captures
 
 SIZES = [(128, 96), (129, 97), (64, 48), (65, 50), (256, 192)]
 
@@ -33,6 +35,7 @@ def errors(exam: Analysed, directory: Path) -> list[str]:
         exam.notice(),
         *presentation_states(exam),
         *secondary_captures(exam),
+        encapsulated_pdf(exam),
     ]
     selection = key_object_selection(exam, *results)
     results.extend([*secondary_captures(exam, "views"), *([selection] if selection else [])])
@@ -105,6 +108,21 @@ def test_dsrdump_renders_the_report(tmp_path: Path, case: str) -> None:
     for image in exam.findings.images:
         assert f"{image.image_laterality} {image.view_position}" in text
         assert (image.failure is None) or image.failure in text
+    assert "UNTRAINED" in text
+
+
+@pytest.mark.peer("dcmtk")
+@pytest.mark.parametrize("case", ["findings", "no findings", "failed image", "all failed"])
+def test_dcm2pdf_takes_out_the_page_that_was_put_in(tmp_path: Path, case: str) -> None:
+    exam = exam_of(case)
+    result = encapsulated_pdf(exam)
+    program = PEERS["dcmtk"].program.with_name("dcm2pdf")
+    subprocess.run([program, written(result, tmp_path), tmp_path / "page.pdf"], check=True, capture_output=True)
+    assert (tmp_path / "page.pdf").read_bytes() == result.EncapsulatedDocument[: result.EncapsulatedDocumentLength]
+    (page,) = PdfReader(tmp_path / "page.pdf").pages
+    text = " ".join(page.extract_text().split())
+    for image in exam.findings.images:
+        assert image.failure is None or f"{view_name(image)}: not analysed. {image.failure}" in text
     assert "UNTRAINED" in text
 
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from glam_node.node.console.rendering import date, duration, exact, milliseconds, person_name, size, thousands
+from glam_node.node.console.rendering import duration, exact, milliseconds, size, thousands
+from glam_node.node.domain.words import date, person_name
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Presentation states, pictures and selections of an analysed exam, as an archive returns them."""
+"""Presentation states, pictures, PDFs and selections of an analysed exam, as an archive returns them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from glam_node.node.results.encapsulated_pdf import write_encapsulated_pdf
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.key_object_selection import write_key_object_selection
 from glam_node.node.results.presentation_state import write_presentation_states
@@ -31,6 +32,15 @@ def secondary_captures(
     identity: ResultIdentity = replace(IDENTITY, secondary_capture=secondary_capture)
     view = read or (lambda uid, height: reduced_view(exam.sources[uid], height))
     return [stored(one) for one in write_secondary_captures(exam.findings, exam.sources, [], identity, view)]
+
+
+def encapsulated_pdf(exam: Analysed, identity: ResultIdentity = IDENTITY) -> Dataset:
+    """Return the summary of the study as a PDF."""
+    return stored(
+        write_encapsulated_pdf(
+            exam.findings, exam.sources, identity, lambda uid, height: reduced_view(exam.sources[uid], height)
+        )
+    )
 
 
 def key_object_selection(exam: Analysed, *others: Dataset) -> Dataset | None:

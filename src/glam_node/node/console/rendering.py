@@ -12,7 +12,7 @@ from starlette.templating import Jinja2Templates
 from glam_node.node.bootstrap import Node
 from glam_node.node.console.identity_access_log import IdentityAccessLog
 from glam_node.node.db.engine import reading
-from glam_node.node.domain.words import counted
+from glam_node.node.domain.words import counted, date, person_name
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -83,25 +83,6 @@ class Renderer:
 def moment(at: datetime) -> str:
     """Return a time in UTC, to the second."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def date(stated: str) -> str:
-    """Return a DICOM date (DA) as "1970-01-01"; any other text unchanged."""
-    return f"{stated[:4]}-{stated[4:6]}-{stated[6:]}" if len(stated) == 8 and stated.isdecimal() else stated
-
-
-def person_name(stated: str) -> str:
-    """Return a DICOM person name (PN) as "Testfrau, Anna"; ideographic and phonetic groups follow in brackets."""
-    groups = [_name_group(group) for group in stated.split("=")]
-    written = [group for group in groups if group]
-    return written[0] + "".join(f" ({group})" for group in written[1:]) if written else ""
-
-
-def _name_group(group: str) -> str:
-    """Return one component group as "family, prefix given middle suffix" (PS3.5 6.2.1.1)."""
-    family, given, middle, prefix, suffix = (part.strip() for part in (group.split("^") + [""] * 5)[:5])
-    rest = " ".join(part for part in (prefix, given, middle, suffix) if part)
-    return ", ".join(part for part in (family, rest) if part)
 
 
 def exact(at: datetime) -> str:

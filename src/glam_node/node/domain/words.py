@@ -1,4 +1,4 @@
-"""English phrases for numbers, shared by messages, commands and pages."""
+"""Phrases for numbers, dates and names of people, shared by messages, commands, pages and results."""
 
 
 def unstopped(message: object) -> str:
@@ -23,3 +23,22 @@ def counted(count: int, noun: str, plural: str = "") -> str:
 def by_number(count: int, singular: str, plural: str) -> str:
     """Return the singular for 1 and the plural for any other count, such as "is" and "are"."""
     return singular if count == 1 else plural
+
+
+def date(stated: str) -> str:
+    """Return a DICOM date (DA) as "1970-01-01"; any other text unchanged."""
+    return f"{stated[:4]}-{stated[4:6]}-{stated[6:]}" if len(stated) == 8 and stated.isdecimal() else stated
+
+
+def person_name(stated: str) -> str:
+    """Return a DICOM person name (PN) as "Testfrau, Anna"; ideographic and phonetic groups follow in brackets."""
+    groups = [_name_group(group) for group in stated.split("=")]
+    written = [group for group in groups if group]
+    return written[0] + "".join(f" ({group})" for group in written[1:]) if written else ""
+
+
+def _name_group(group: str) -> str:
+    """Return one component group as "family, prefix given middle suffix" (PS3.5 6.2.1.1)."""
+    family, given, middle, prefix, suffix = (part.strip() for part in (group.split("^") + [""] * 5)[:5])
+    rest = " ".join(part for part in (prefix, given, middle, suffix) if part)
+    return ", ".join(part for part in (family, rest) if part)

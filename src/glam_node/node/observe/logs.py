@@ -20,8 +20,8 @@ from glam_node.node.errors import NodeError
 
 OWN_LOGGERS = ("glam_node", "__main__")
 # Warnings of pydicom show invalid values, which may be names. The errors that pynetdicom logs are logged by the modules
-# of scu in better words.
-_SILENCED = frozenset({"pydicom", "pynetdicom"})
+# of scu in better words. fpdf and fontTools name the characters that a font lacks, which may be those of a name.
+_SILENCED = frozenset({"pydicom", "pynetdicom", "fpdf", "fontTools"})
 _MIGRATIONS = "alembic.runtime.migration"
 
 Level = Literal["debug", "info", "warning", "error"]

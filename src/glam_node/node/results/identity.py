@@ -14,7 +14,8 @@ from glam_node.result_kinds import KINDS_BY_NAME
 
 _UID_NAMESPACE = uuid.UUID("9d3a3a3c-7a54-5d0f-8f43-0d0f6b5f2a11")
 
-_VIEW_ORDER = [(laterality, view) for view in ViewPosition for laterality in (Laterality.RIGHT, Laterality.LEFT)]
+VIEW_ORDER = tuple((laterality, view) for view in ViewPosition for laterality in (Laterality.RIGHT, Laterality.LEFT))
+"""The four views as they hang side by side: R CC, L CC, R MLO, L MLO."""
 
 UNTRAINED = "UNTRAINED"
 
@@ -114,7 +115,7 @@ class ResultIdentity:
             place: The number of the object among those of the kind and the view, from 0.
             of: The largest number of objects of the kind for a view.
         """
-        view = 0 if image is None else _VIEW_ORDER.index((image.image_laterality, image.view_position))
+        view = 0 if image is None else VIEW_ORDER.index((image.image_laterality, image.view_position))
         return self.series_number + KINDS_BY_NAME[kind].series + view * of + place
 
     def created(self, zone: tzinfo | None) -> datetime:

@@ -18,7 +18,7 @@ from glam_node.node.results.mammography_cad_sr_pairs import (
     center,
 )
 from glam_node.node.results.outline import outline
-from glam_node.node.results.scores import image_score
+from glam_node.node.results.scores import image_score, operating_point, reaches
 
 _NOT_CALIBRATED = "Scores are not calibrated and are no probabilities of cancer."
 
@@ -136,15 +136,11 @@ def _intent(members: list[PlacedFinding], algorithm: AlgorithmIdentification) ->
 def _reaches_operating_point(one: PlacedFinding, algorithm: AlgorithmIdentification) -> bool:
     """Return whether the score of a finding's image reaches the operating point of its class.
 
-    Return False if the threshold is 0, since every score reaches it, and True if threshold or score is unknown. The
-    threshold is printed with fewer digits than a score has, so both are compared in printed form.
+    Return False if the operating point is 0, since every score reaches it, and True if it or the score is unknown.
     """
     kind: FindingKind = one.tracked.finding.kind
-    stated = dict(algorithm.parameters).get(f"{kind}.image_score_threshold")
-    score = image_score(one.image, kind)
-    if stated is None or score is None:
-        return True
-    return 0 < float(stated) <= float(f"{score:g}")
+    point, score = operating_point(algorithm, kind), image_score(one.image, kind)
+    return point is None or score is None or reaches(score, point)
 
 
 def _weights(algorithm: AlgorithmIdentification) -> str:

@@ -15,6 +15,8 @@ from glam_node.node.results import codes
 from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.outline import long_axis_mm, outline
 from glam_node.node.results.scores import (
+    BREAST_SCORE_MEANING,
+    STUDY_SCORE_MEANING,
     ShownScore,
     breast_scores,
     calibration_statements,
@@ -77,7 +79,7 @@ class _Writer:
             ),
             [
                 self.identity.statement(self.findings.algorithm),
-                "The score of the study is the larger of its breasts' scores.",
+                STUDY_SCORE_MEANING,
                 *calibration_statements(self.findings.algorithm),
             ],
         )
@@ -93,7 +95,7 @@ class _Writer:
                 qualitative_evaluations=[_summary(images)],
                 source_images=self._references(images),
             ),
-            ["The score of a breast is the mean of the scores of its views that could be analysed."],
+            [BREAST_SCORE_MEANING],
         )
 
     def image(self, image: ImageFindings) -> Group:

@@ -12,6 +12,9 @@ from glam_node.inference.platt import PlattScale
 from glam_node.node.results import codes
 from glam_node.node.results.identity import ScoreScale
 
+BREAST_SCORE_MEANING = "The score of a breast is the mean of the scores of its views that could be analysed."
+STUDY_SCORE_MEANING = "The score of the study is the larger of its breasts' scores."
+
 
 def image_score(image: ImageFindings, kind: FindingKind) -> float | None:
     """Return the score of one view for a class, 0 to 1, or None if the view could not be analysed."""
@@ -42,6 +45,23 @@ def reference_scores(algorithm: AlgorithmIdentification) -> dict[str, float]:
     stated = dict(algorithm.parameters)
     named = {str(kind): stated.get(f"{kind}.reference_mean_score") for kind in FindingKind}
     return {kind: float(mean) for kind, mean in named.items() if mean is not None}
+
+
+def operating_point(algorithm: AlgorithmIdentification, kind: FindingKind) -> float | None:
+    """Return the score at which an image is outlined for a class, or None if the algorithm does not state it.
+
+    It is 0 if every image is outlined.
+    """
+    stated = dict(algorithm.parameters).get(f"{kind}.image_score_threshold")
+    return None if stated is None else float(stated)
+
+
+def reaches(score: float, point: float) -> bool:
+    """Return whether a score reaches an operating point other than 0, which every score reaches.
+
+    The point is stated with fewer digits than a score has, so both are compared in printed form.
+    """
+    return 0 < point <= float(f"{score:g}")
 
 
 def breast_scores(images: Iterable[ImageFindings], kind: FindingKind) -> dict[Laterality, float]:

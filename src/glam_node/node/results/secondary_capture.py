@@ -19,17 +19,10 @@ from glam_node.node.results.overlay import caption, captioned
 from glam_node.node.results.segmentation import segment_label
 from glam_node.node.results.sources import source_header
 from glam_node.node.results.tracking import DISPLAY_RGB, tracked_findings
-from glam_node.node.results.view_picture import Hanging, ReducedView, draw_findings
+from glam_node.node.results.view_picture import PANEL_HEIGHT, Hanging, ReadView, ReducedView, hung_view
 from glam_node.result_kinds import SECONDARY_CAPTURE
 
-ReadView = Callable[[str, int], ReducedView]
-"""Function that returns the view with a SOP Instance UID as a workstation shows it, about as high as the given pixels.
-
-The function raises UnsupportedMammogram if the image cannot be decoded.
-"""
-
 _VIEW_HEIGHT = 1600
-_PANEL_HEIGHT = 800
 _BANNER_COLOUR = (255, 200, 60)
 _TEXT_COLOUR = (235, 235, 235)
 # The number of the sheet among the pictures of a study, after those of the four views
@@ -69,7 +62,7 @@ def write_secondary_captures(
         return
     panels = {}
     for image in images:
-        panel = _panel(image, sources, algorithm, identity, partial(read, image.sop_instance_uid, _PANEL_HEIGHT))
+        panel = _panel(image, sources, algorithm, identity, partial(read, image.sop_instance_uid, PANEL_HEIGHT))
         panels[image.image_laterality, image.view_position] = panel
     yield _write(algorithm, images, sources, _bannered(_sheet(panels), algorithm, identity), identity)
 
@@ -84,24 +77,13 @@ def _panel(
     lines = caption(image, algorithm, identity)
     if image.failure is not None:
         return _text_panel(lines)
-    tracked = list(tracked_findings(image, algorithm, identity))
-    hanging = Hanging.of(image, source_header(sources[image.sop_instance_uid]))
+    tracked = tracked_findings(image, algorithm, identity)
     labels = [(segment_label(one), DISPLAY_RGB[one.finding.kind]) for one in tracked]
     try:
         view = read()
     except UnsupportedMammogram as error:
         return _text_panel([*lines, str(error)])
-    return captioned(_marked(draw_findings(view, tracked, hanging), image), lines, labels)
-
-
-def _marked(picture: Image.Image, image: ImageFindings) -> Image.Image:
-    """Return the picture with the name of its view where films show it: at the top, away from the chest wall."""
-    size = picture.height // 28
-    font = ImageFont.load_default(size)
-    right = picture.width - size // 2 - int(font.getlength(view_name(image)))
-    left = right if image.image_laterality is Laterality.LEFT else size // 2
-    ImageDraw.Draw(picture).text((left, size // 3), view_name(image), fill=_TEXT_COLOUR, font=font)
-    return picture
+    return captioned(hung_view(view, image, sources[image.sop_instance_uid], algorithm, identity), lines, labels)
 
 
 def _text_panel(lines: Sequence[str]) -> Image.Image:

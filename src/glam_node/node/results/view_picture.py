@@ -1,25 +1,30 @@
-"""Pictures of a view as it hangs, with its findings outlined; secondary captures are composed of them."""
+"""Pictures of a view as it hangs, with its findings outlined; other results and pages are composed of them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset
 
 from glam_node.inference.decoding import stored_values
 from glam_node.inference.errors import UnsupportedMammogram
-from glam_node.inference.findings import ImageFindings
+from glam_node.inference.findings import AlgorithmIdentification, ImageFindings
 from glam_node.inference.grey_scale import displayed_values
 from glam_node.inference.guard import stated_pose
 from glam_node.inference.mammogram import Laterality
+from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.outline import outline
-from glam_node.node.results.tracking import DISPLAY_RGB, TrackedFinding
+from glam_node.node.results.sources import source_header
+from glam_node.node.results.tracking import DISPLAY_RGB, TrackedFinding, tracked_findings
 
 _FILL = 0.22
+_TEXT_COLOUR = (235, 235, 235)
 _LEAST_HEIGHT = 480
+PANEL_HEIGHT = 800
+"""The height in pixels of a view among other views."""
 # A picture may be higher than requested by this factor, since each of its pixels is made from a whole number of pixels.
 _STRETCH = 1.1
 # Fractional bits of coordinates: OpenCV draws to sixteenths of a pixel.
@@ -81,6 +86,13 @@ class ReducedView:
     """Size of the view divided by the size of the image."""
 
 
+ReadView = Callable[[str, int], ReducedView]
+"""Function that returns the view with a SOP Instance UID as a workstation shows it, about as high as the given pixels.
+
+The function raises UnsupportedMammogram if the image cannot be decoded.
+"""
+
+
 def reduced_view(dataset: Dataset, height: int) -> ReducedView:
     """Return the view of an image, at most a tenth higher than `height` in pixels.
 
@@ -94,6 +106,32 @@ def reduced_view(dataset: Dataset, height: int) -> ReducedView:
     enlarged = max(1, _LEAST_HEIGHT // rows)
     pixels = pixels.repeat(enlarged, axis=0).repeat(enlarged, axis=1)
     return ReducedView(pixels, enlarged / factor)
+
+
+def hung_view(
+    view: ReducedView,
+    image: ImageFindings,
+    source: Dataset,
+    algorithm: AlgorithmIdentification,
+    identity: ResultIdentity,
+) -> Image.Image:
+    """Return the view as it hangs, with its findings, and with its name where films show it.
+
+    Args:
+        view: The view of the image, from `reduced_view`.
+        image: The findings of the image.
+        source: The header of the image.
+        algorithm: The algorithm that found the findings.
+        identity: The device that writes the picture.
+    """
+    tracked = tracked_findings(image, algorithm, identity)
+    picture = draw_findings(view, tracked, Hanging.of(image, source_header(source)))
+    size = picture.height // 28
+    font = ImageFont.load_default(size)
+    right = picture.width - size // 2 - int(font.getlength(view_name(image)))
+    left = right if image.image_laterality is Laterality.LEFT else size // 2
+    ImageDraw.Draw(picture).text((left, size // 3), view_name(image), fill=_TEXT_COLOUR, font=font)
+    return picture
 
 
 def draw_findings(view: ReducedView, tracked: Iterable[TrackedFinding], hanging: Hanging) -> Image.Image:

@@ -18,7 +18,6 @@ from pydicom.dataset import Dataset
 from glam_node.node.bootstrap import Node, build_node
 from glam_node.node.console.app import create_console
 from glam_node.node.console.identity_access_log import SAME_ACCESS
-from glam_node.node.console.rendering import person_name
 from glam_node.node.db import audit, audit_messages, conflicts, deliveries, studies
 from glam_node.node.db.tables import StudyRow
 from glam_node.node.domain.account import Role
@@ -27,6 +26,7 @@ from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.identity import identity_of
 from glam_node.node.domain.instance import StudyAttributes
 from glam_node.node.domain.study import Standing
+from glam_node.node.domain.words import person_name
 from glam_node.node.storage.files import write_durably
 from glam_node.node.workflow.operate.accounts import new_account, remove_account, set_account
 from glam_node.node.workflow.operate.standing import hold

@@ -15,10 +15,10 @@ from starlette.routing import Route
 from glam_node.node.bootstrap import Node
 from glam_node.node.console.app import create_console
 from glam_node.node.console.oidc import CALLBACK
-from glam_node.node.console.rendering import person_name
 from glam_node.node.db import audit
 from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.study import Standing
+from glam_node.node.domain.words import person_name
 from tests.integration.console.acts.clicking import sign_in, tab
 from tests.integration.console.acts.conftest import standing
 from tests.integration.console.acts.oidc_site import OPERATOR, Site

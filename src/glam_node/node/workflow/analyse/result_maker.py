@@ -17,6 +17,7 @@ from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import Findings, ImageFindings
 from glam_node.inference.reading import read_dataset
 from glam_node.node.errors import PermanentError
+from glam_node.node.results.encapsulated_pdf import write_encapsulated_pdf
 from glam_node.node.results.encoding import encoded_file
 from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.key_object_selection import write_key_object_selection
@@ -105,6 +106,8 @@ class ResultMaker:
     _made: dict[str, list[Dataset]] = field(default_factory=dict)
     """Identifiers of the objects created so far, by kind; REFERRING kinds have only those of the last selection."""
     _contents: dict[tuple[str, ...], Dataset] = field(default_factory=dict)
+    _views: dict[tuple[str, int], ReducedView] = field(default_factory=dict)
+    """Views drawn so far, by SOP Instance UID and height: a picture and a PDF show the same ones."""
 
     def make(self, selection: ResultSelection) -> Iterator[MadeResult]:
         """Yield the objects of a selection, except those that were already made for an earlier selection.
@@ -197,6 +200,11 @@ class ResultMaker:
             OSError: The disk failed.
             MemoryError: There was too little memory.
         """
+        if (sop_instance_uid, height) not in self._views:
+            self._views[sop_instance_uid, height] = self._drawn(sop_instance_uid, height)
+        return self._views[sop_instance_uid, height]
+
+    def _drawn(self, sop_instance_uid: str, height: int) -> ReducedView:
         source = self.sources[sop_instance_uid]
         try:
             return reduced_view(source if "PixelData" in source else read_dataset(Path(source.filename)), height)
@@ -240,6 +248,9 @@ _MAKERS: Mapping[str, Callable[[ResultMaker, ResultSelection], Iterable[Dataset]
     result_kinds.SECONDARY_CAPTURE: lambda maker, _: write_secondary_captures(
         maker.findings, maker.sources, [], maker.identity, maker.view
     ),
+    result_kinds.ENCAPSULATED_PDF: lambda maker, _: [
+        write_encapsulated_pdf(maker.findings, maker.sources, maker.identity, maker.view)
+    ],
     result_kinds.MEASUREMENT_REPORT: partial(_measurement_report, comprehensive=False),
     result_kinds.KEY_OBJECT_SELECTION: _key_object_selection,
     result_kinds.COMPREHENSIVE_SR: partial(_measurement_report, comprehensive=True),
