@@ -4,11 +4,13 @@ import re
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from pypdf import PdfReader
 from sqlalchemy import insert
 
 from glam_node.node.db import audit
@@ -25,6 +27,7 @@ SCREENSHOTS = Path(__file__).resolve().parents[3] / "artefacts" / "console"
 PAGES = {
     "studies": "/",
     "study": "/studies/{reported}",
+    "summary": "/studies/{reported}/summary",
     "running": "/studies/{running}",
     "ineligible": "/studies/{ineligible}",
     "queue": "/queue",
@@ -224,6 +227,25 @@ def test_views_are_arranged_as_radiologists_hang_them_with_findings(page: Page, 
         picture.scroll_into_view_if_needed()
         expect(picture).to_have_js_property("complete", True)
         expect(picture).not_to_have_js_property("naturalWidth", 0)
+
+
+def test_the_summary_shows_the_outlined_views_side_by_side_and_prints_on_one_page(page: Page, place: LivedIn) -> None:
+    page.goto(f"/studies/{place.reported}")
+    page.get_by_role("link", name="Summary to print").click()
+    pictures = page.locator(".hung img")
+    expect(pictures).to_have_count(4)
+    for picture in pictures.all():
+        expect(picture).to_have_js_property("complete", True)
+        expect(picture).not_to_have_js_property("naturalWidth", 0)
+    assert page.locator(".hung figcaption strong").all_inner_texts() == ["R CC", "L CC", "R MLO", "L MLO"]
+    lefts = [box["x"] for picture in pictures.all() if (box := picture.bounding_box())]
+    assert lefts == sorted(lefts)
+    expect(page.get_by_role("region", name="Table of scores")).to_contain_text("All algorithms succeeded")
+    printed = PdfReader(BytesIO(page.pdf(prefer_css_page_size=True, print_background=True))).pages
+    assert len(printed) == 1
+    text = printed[0].extract_text()
+    assert "For research use" in text
+    assert "Back to the study" not in text
 
 
 def test_window_and_opacity_are_set_by_the_keyboard_and_survive_a_refresh(page: Page, place: LivedIn) -> None:

@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from glam_node.node.bootstrap import Node, database_trouble
-from glam_node.node.console import action_routes, destinations, error_pages, queue, refusals, studies, study
+from glam_node.node.console import action_routes, destinations, error_pages, queue, refusals, studies, study, summary
 from glam_node.node.console.authentication import Authentication, Endpoint
 from glam_node.node.console.health import checks
 from glam_node.node.console.metrics_collector import NodeCollector
@@ -73,6 +73,7 @@ PAGES: dict[str, Page] = {
     "/studies.csv": studies.table,
     "/accounts": accounts_page,
     "/studies/{study_instance_uid}": study.page,
+    "/studies/{study_instance_uid}/summary": summary.page,
     "/studies/{study_instance_uid}/results.zip": study.results,
     "/studies/{study_instance_uid}/{sop_instance_uid}/{layer}.png": study.view,
 }

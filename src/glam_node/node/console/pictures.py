@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 
 from glam_node import __version__
 from glam_node.inference.errors import InferenceError
+from glam_node.inference.findings import Findings, ImageFindings
 from glam_node.inference.reading import read_dataset
 from glam_node.node.bootstrap import Node
 from glam_node.node.db import deliveries, jobs, studies
@@ -56,6 +57,12 @@ class View:
         found = [pydicom.dcmread(self.node.store.resolve(path)) for path in dict.fromkeys(paths)]
         return [one for one in found if one.get("SegmentationType") == "BINARY"]
 
+    def analysis(self) -> tuple[Findings | None, ImageFindings | None]:
+        """Return the findings of the newest analysis, and those of the image if it was analysed."""
+        findings = latest_findings(self.node.store.root, self.jobs)
+        images = {image.sop_instance_uid: image for image in findings.images} if findings else {}
+        return findings, images.get(self.instance.sop_instance_uid)
+
 
 Draw = Callable[[View, int], Image.Image | None]
 
@@ -77,9 +84,7 @@ def segments(view: View, maximum_height: int) -> Image.Image | None:
 
 def captioned(view: View, maximum_height: int) -> Image.Image | None:
     """Draw image and segments with scores and the research-use notice; None if the image was not analysed."""
-    findings = latest_findings(view.node.store.root, view.jobs)
-    images = {image.sop_instance_uid: image for image in findings.images} if findings else {}
-    image = images.get(view.instance.sop_instance_uid)
+    findings, image = view.analysis()
     if findings is None or image is None:
         return None
     from glam_node.node.results.overlay import draw_overlay
@@ -88,6 +93,18 @@ def captioned(view: View, maximum_height: int) -> Image.Image | None:
     return draw_overlay(
         view.source(), view.segmentations(), image, findings.algorithm, identity, maximum_height=maximum_height
     )
+
+
+def outlined(view: View, maximum_height: int) -> Image.Image | None:
+    """Draw the image with its findings outlined, as on the PDF; None if the image was not analysed."""
+    findings, image = view.analysis()
+    if findings is None or image is None or image.failure is not None:
+        return None
+    from glam_node.node.results.view_picture import hung_view, reduced_view
+
+    source = view.source()
+    picture = reduced_view(source, maximum_height)
+    return hung_view(picture, image, source, findings.algorithm, view.node.inference.identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +120,7 @@ LAYERS = {
     "grey": Layer(grey, analysed=False),
     "segments": Layer(segments, analysed=True),
     "captioned": Layer(captioned, analysed=True),
+    "outlined": Layer(outlined, analysed=True),
 }
 """The layers by the name of the picture's file."""
 

@@ -81,7 +81,7 @@ class SummaryRow:
 
 @dataclass(frozen=True, slots=True)
 class SummaryPage:
-    """Everything that the page says."""
+    """The facts that the page states."""
 
     statement: str
     """The statement of the intended use."""
@@ -96,6 +96,11 @@ class SummaryPage:
     """The meaning of the scores."""
     origin: tuple[Labelled, ...]
     """The model, the node and the time of the results."""
+
+    @property
+    def kinds(self) -> tuple[FindingKind, ...]:
+        """The classes in the order of the scores of a row."""
+        return SHOWN_KINDS
 
 
 def summary_page(findings: Findings, sources: Mapping[str, Dataset], identity: ResultIdentity) -> SummaryPage:

@@ -419,6 +419,37 @@ def test_the_downloaded_list_has_identities_only_with_the_right_to_see_patients(
     assert len(told(node, "identity_shown")) == 1
 
 
+def test_the_summary_names_the_patient_only_with_the_right_to_see_patients(
+    node: Node, port: int, exam: list[Dataset], reported: str
+) -> None:
+    address = f"/studies/{reported}/summary"
+    name = person_name(str(exam[1].PatientName))
+    status, hidden = signed_in(port, "bert").ask(address)
+    assert status == 200
+    assert "All algorithms succeeded" in hidden
+    assert not any(value in hidden for value in (name, exam[1].PatientID, exam[1].AccessionNumber))
+    assert told(node, "identity_shown") == []
+    page = signed_in(port, "carl").ask(address)[1]
+    assert all(value in page for value in (name, exam[1].PatientID, exam[1].AccessionNumber))
+    assert told(node, "identity_shown") == [{"account": "carl", "address": "127.0.0.1"}] * 2  # in the list, and here
+
+
+def test_a_visitor_without_an_account_gets_neither_the_summary_nor_its_pictures(
+    node: Node, port: int, exam: list[Dataset], reported: str
+) -> None:
+    anybody = Browser(port)
+    for path in ("summary", f"{exam[1].SOPInstanceUID}/outlined.png"):
+        assert "Mammography analysis" not in anybody.ask(f"/studies/{reported}/{path}")[1]
+        assert signed_in(port, "bert").open(f"/studies/{reported}/{path}").status == 200
+
+
+def test_a_study_without_an_analysis_has_no_summary(bench: Workbench, anna: Browser, uid: str) -> None:
+    status, page = anna.ask(f"/studies/{uid}/summary")
+    assert status == 404
+    assert "There is no summary of this study" in page
+    assert "Summary to print" not in anna.ask(f"/studies/{uid}")[1]
+
+
 def test_results_are_downloaded_only_with_the_right_to_see_patients(node: Node, port: int, reported: str) -> None:
     assert signed_in(port, "bert").ask(f"/studies/{reported}/results.zip")[0] == 403
     carl = signed_in(port, "carl")
