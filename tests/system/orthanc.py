@@ -86,6 +86,18 @@ class Orthanc:
             body: bytes = answer.read()
             return body
 
+    def post(self, path: str, body: bytes, method: str = "POST") -> Any:
+        """Send a body to the REST interface, and return its JSON answer."""
+        headers = {"Authorization": self.authorization} if self.authorization else {}
+        url = f"http://127.0.0.1:{self.http_port}{path}"
+        asked = urllib.request.Request(url, data=body, headers=headers, method=method)
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            return json.loads(answer.read() or b"{}")
+
+    def put(self, path: str, value: Any) -> None:
+        """Set a value by the REST interface."""
+        self.post(path, json.dumps(value).encode(), "PUT")
+
     def instances(self, modality: str) -> list[str]:
         """Return Orthanc's identifiers of all instances of one modality."""
         series = [entry for entry in self.get("/series?expand") if entry["MainDicomTags"]["Modality"] == modality]

@@ -173,6 +173,13 @@ def everything_else(place: Place) -> dict[str, Any]:
             },
         },
         "destinations": {"archive": archive, "web": web, "more": folder(root / "more")},
+        "sources": {
+            "dicom": {"kind": "c-get", "ae_title": "OTHER", "host": "localhost", "port": 105, "tls": True, **secured},
+            "web": {
+                "kind": "dicomweb", "port": 8042, "timeout": 9.0, "modalities": ["MG", "OT"], "service_path": "/web",
+                "authorization": root / "token",
+            },
+        },
         "assembly": {"settle_time": 0.4, "quiet_time": 100.0, "maximum_age": 200.0, "confirm_with": "forgetful"},
         "eligibility": {
             "minimum_views": 2, "accept_implants": False, "read_descriptions": False, "image_types": ["HOUSE TERM"],

@@ -2,13 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from functools import reduce
-from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Tag, model_validator
+from pydantic import AfterValidator, model_validator
 
 from glam_node.result_kinds import NOT_ANALYSED_REPORT, SOP_CLASSES
+from glam_node.settings.connection import ConnectionSettings
+from glam_node.settings.kinds import by_kind, one_of_kinds
 from glam_node.settings.section import Section, contradiction
 from glam_node.settings.values import (
     AETitle,
@@ -16,8 +16,6 @@ from glam_node.settings.values import (
     CodeScheme,
     Directory,
     File,
-    Host,
-    RemotePort,
     ScoreScale,
     SeriesDescription,
     SeriesNumber,
@@ -113,37 +111,12 @@ class DestinationBase(Section):
         return self
 
 
-class ServerSettings(DestinationBase):
+class ServerSettings(ConnectionSettings, DestinationBase):
     """The keys of destinations that the node calls over the network."""
 
-    host: Host = "127.0.0.1"
-    """Address or name of the archive."""
-    port: RemotePort = 104
-    """Port of the archive."""
-    tls: bool = False
-    """Connect with TLS."""
-    ca: File | None = None
-    """tls: certificates of the authorities that sign the archive's certificate, PEM; unset: those of the operating
-    system."""
-    certificate: File | None = None
-    """tls: client certificate that this node presents to the archive, PEM; unset: none."""
-    key: File | None = None
-    """tls: private key of the client certificate, PEM, unencrypted."""
-    server_name: Host | None = None
-    """tls: name that the archive's certificate must contain; unset: host."""
     timeout: Timeout = 30.0
     """Seconds to wait for the archive to connect, to answer or to accept more of an object. The wait for its answer to
     a complete object is ten times as long."""
-
-    @model_validator(mode="after")
-    def _has_files_for_tls_only(self) -> Self:
-        for key in ("ca", "certificate", "key", "server_name"):
-            if getattr(self, key) is not None and not self.tls:
-                raise contradiction(key, "is for TLS: set tls = true")
-        if (self.certificate is None) != (self.key is None):
-            missing = "key" if self.key is None else "certificate"
-            raise contradiction(missing, "is missing: a certificate and its key go together")
-        return self
 
 
 class CStoreSettings(ServerSettings):
@@ -224,28 +197,13 @@ class FolderSettings(DestinationBase):
 AnyDestination = CStoreSettings | StowSettings | FolderSettings
 """Every kind of destination; all other lists of kinds are derived from this one."""
 
-DESTINATIONS_BY_KIND: Mapping[str, type[DestinationBase]] = {
-    get_args(one.model_fields["kind"].annotation)[0]: one for one in get_args(AnyDestination)
-}
-
-KIND_TAGS = {kind: f"[{kind}]" for kind in DESTINATIONS_BY_KIND}
-"""The word that pydantic adds to the location of a mistake in a destination of each kind; no name or key is like it."""
-
-
-def _tag(destination: Any) -> str:
-    """Return the tag of a destination's class; without `kind`, it is a DICOM archive."""
-    if isinstance(destination, DestinationBase):
-        return KIND_TAGS[destination.kind]
-    kind = destination.get("kind", "c-store") if isinstance(destination, dict) else "c-store"
-    return KIND_TAGS.get(str(kind), f"[{kind}]")
-
+DESTINATIONS_BY_KIND: Mapping[str, type[DestinationBase]] = by_kind(AnyDestination)
 
 # One destination; `kind` decides its class.
 if TYPE_CHECKING:
     DestinationSettings = AnyDestination
 else:
-    _TAGGED = (Annotated[one, Tag(KIND_TAGS[kind])] for kind, one in DESTINATIONS_BY_KIND.items())
-    DestinationSettings = Annotated[reduce(or_, _TAGGED), Discriminator(_tag)]
+    DestinationSettings = one_of_kinds(DESTINATIONS_BY_KIND, "c-store")
 
 
 def without_idle_keys(destination: dict[str, Any]) -> dict[str, Any]:

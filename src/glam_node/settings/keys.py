@@ -25,7 +25,7 @@ class Key:
     """The default as a JSON value; None: unset."""
     description: str
     kinds: tuple[str, ...] = ()
-    """The kinds of destination that have the key; empty: the key is not one of a destination."""
+    """The kinds of destination or source that have the key; empty: it is not the key of one."""
 
     @property
     def dotted(self) -> str:
@@ -46,7 +46,7 @@ class DocumentedSection:
     description: str
     keys: tuple[Key, ...]
     kind: str = ""
-    """The kind of destination that the keys are for; empty: they are for all kinds, or not for a destination."""
+    """The kind of destination or source that has the keys; empty: all kinds have them, or the section has no kind."""
 
     @property
     def dotted(self) -> str:
@@ -63,7 +63,7 @@ def sections() -> tuple[DocumentedSection, ...]:
 
 @cache
 def keys() -> dict[KeyPath, Key]:
-    """Return all keys by path; a key of several kinds of destination is listed once, with all its kinds."""
+    """Return all keys by path; a key of several kinds of destination or source is listed once, with all its kinds."""
     found: dict[KeyPath, Key] = {}
     for key in (key for section in sections() for key in section.keys):
         known = found.get(key.path)

@@ -6,18 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from glam_node.settings.destinations import KIND_TAGS
+from glam_node.settings.destinations import DESTINATIONS_BY_KIND
 from glam_node.settings.environment import SETTINGS_VARIABLE, Location, Variable
 from glam_node.settings.keys import ENVIRONMENT_PREFIX, NAME, Key, generic, keys, names_inside, sections
+from glam_node.settings.kinds import kind_tag
+from glam_node.settings.sources import SOURCES_BY_KIND
 from glam_node.settings.urls import SECRET_KEYS, without_password
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 LONGEST_SHOWN = 60
+_ONE_OF = {"destinations": "destination", "sources": "source"}
 _NAME = "[key]"
 """The word that pydantic adds to the location of a mistake in a name."""
-_ADDED = (_NAME, *KIND_TAGS.values())
+_KIND_TAGS = {kind: kind_tag(kind) for kind in (*DESTINATIONS_BY_KIND, *SOURCES_BY_KIND)}
+_ADDED = (_NAME, *_KIND_TAGS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ def _origin(mistake: "ErrorDetails", location: Location, variables: Mapping[Loca
 
 def _message(mistake: "ErrorDetails", names: tuple[str, ...]) -> str:
     error, is_name = mistake["type"], _NAME in mistake["loc"]
-    kind = next((kind for kind, tag in KIND_TAGS.items() if tag in mistake["loc"]), "")
+    kind = next((kind for kind, tag in _KIND_TAGS.items() if tag in mistake["loc"]), "")
     if error == "contradiction":
         return mistake["msg"]
     if error == "extra_forbidden" or (is_name and generic(names) not in {section.path for section in sections()}):
@@ -176,7 +180,7 @@ def _unknown(names: tuple[str, ...], kind: str) -> str:
     known = keys().get((*parent, names[-1]))
     if known is not None:
         kinds = " or ".join(f'"{one}"' for one in known.kinds)
-        return f'is for kind = {kinds}, and this destination has kind = "{kind}"'
+        return f'is for kind = {kinds}, and this {_ONE_OF[names[0]]} has kind = "{kind}"'
     near = difflib.get_close_matches(name, names_inside(parent, kind), 1)
     if near:
         return f"unknown; did you mean {'.'.join((*names[:-1], near[0]))}?"

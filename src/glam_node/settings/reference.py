@@ -29,13 +29,17 @@ _EXAMPLE_NAMES = {
     "c-store": "archive",
     "stow-rs": "dicomweb",
     "folder": "trial",
+    "sources": "archive",
+    "c-move": "archive",
+    "c-get": "second",
     "rules": "hologic",
 }
-"""The names of the examples in the commented file, by section or by kind of destination; unless one is given here, the
-name of the kind."""
+"""The names of the examples in the commented file, by section or by kind of destination or source; unless one is given
+here, the name of the kind."""
 _EXAMPLES_OF_KEYS = {
     "tls.port": "2762",
     "destinations.NAME.authorization": '"/etc/glam-node/authorization"',
+    "sources.NAME.authorization": '"/etc/glam-node/authorization"',
     "destinations.NAME.presentation.banner": '"For research use, not for diagnosis"',
     "destinations.NAME.presentation.series_number": "9700",
     "console.oidc.client_secret_path": '"/etc/glam-node/client-secret"',

@@ -33,6 +33,7 @@ EFFECTS: Mapping[KeyPath, tuple[str, ...] | str] = {
     ("tls",): RECEIVER,
     ("peers",): _PEERS,
     ("destinations",): PROCESSES,
+    ("sources",): _DISPATCHER,
     ("assembly",): _DISPATCHER,
     ("eligibility",): _JUDGEMENT,
     ("rules",): ("dispatcher", "console"),

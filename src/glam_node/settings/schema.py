@@ -13,6 +13,7 @@ from glam_node.settings.inference import InferenceSettings
 from glam_node.settings.peers import PeerSettings, distinct
 from glam_node.settings.rules import RuleSettings
 from glam_node.settings.section import Section, contradiction
+from glam_node.settings.sources import SourceSettings
 from glam_node.settings.tls import TLSSettings
 from glam_node.settings.urls import BrokerURL, CollectorURL, DatabaseURL
 from glam_node.settings.values import (
@@ -195,6 +196,7 @@ class Settings(Section):
     tls: TLSSettings = TLSSettings()
     peers: Annotated[dict[Name, PeerSettings], AfterValidator(distinct)] = Field(default={})
     destinations: dict[Name, DestinationSettings] = Field(default={})
+    sources: dict[Name, SourceSettings] = Field(default={})
     assembly: AssemblySettings = AssemblySettings()
     eligibility: EligibilitySettings = EligibilitySettings()
     rules: dict[Name, RuleSettings] = Field(default={})

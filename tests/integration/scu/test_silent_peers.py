@@ -20,8 +20,9 @@ from glam_node.node.scu.find import count_mammograms
 from glam_node.node.scu.mail import MailServer, check_mail_server, send_mail
 from glam_node.node.scu.otlp import check_collector, span_exporter
 from glam_node.node.scu.store import CStoreDestination
-from glam_node.node.scu.stow import StowDestination, web_peer
+from glam_node.node.scu.stow import StowDestination
 from glam_node.node.scu.syslog import audit_collector
+from glam_node.node.scu.web_peer import web_peer
 from glam_node.node.scu.webhook import post_alert
 from glam_node.node.tls.certificates import server_certificate
 from glam_node.node.tls.contexts import CertificateFiles

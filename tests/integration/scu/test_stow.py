@@ -16,7 +16,8 @@ from pydicom import dcmread
 
 from glam_node.node.domain.ports import OutgoingInstance
 from glam_node.node.scu.echo import echo
-from glam_node.node.scu.stow import StowDestination, web_peer
+from glam_node.node.scu.stow import StowDestination
+from glam_node.node.scu.web_peer import web_peer
 from glam_node.settings.destinations import StowSettings
 from tests.certificates import Authority, Signed
 from tests.integration.scu.conftest import SEGMENTATION_STORAGE, Outgoing

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from glam_node.node.bootstrap.node import Node, audiences, build_node, result_identity
     from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node
     from glam_node.node.bootstrap.rules import eligibility_policy, kind_policy, rule_trial, site_rules
+    from glam_node.node.bootstrap.sources import built_source, study_fetcher
 
 _MODULE_OF = {
     "BaseNode": "base_node",
@@ -22,6 +23,7 @@ _MODULE_OF = {
     "audiences": "node",
     "build_node": "node",
     "build_receiving_node": "receiving",
+    "built_source": "sources",
     "configured_package": "model",
     "database_trouble": "base_node",
     "eligibility_policy": "rules",
@@ -31,6 +33,7 @@ _MODULE_OF = {
     "result_identity": "node",
     "rule_trial": "rules",
     "site_rules": "rules",
+    "study_fetcher": "sources",
 }
 
 __all__ = [
@@ -41,6 +44,7 @@ __all__ = [
     "audiences",
     "build_node",
     "build_receiving_node",
+    "built_source",
     "configured_package",
     "database_trouble",
     "eligibility_policy",
@@ -50,6 +54,7 @@ __all__ = [
     "result_identity",
     "rule_trial",
     "site_rules",
+    "study_fetcher",
 ]
 
 if not TYPE_CHECKING:

@@ -25,9 +25,10 @@ from glam_node.node.scu.echo import remote_ae_of
 from glam_node.node.scu.find import count_mammograms
 from glam_node.node.scu.folder import FolderDestination
 from glam_node.node.scu.store import CStoreDestination
-from glam_node.node.scu.stow import StowDestination, web_peer
+from glam_node.node.scu.stow import StowDestination
 from glam_node.node.scu.syslog import AuditCollector, audit_collector
 from glam_node.node.scu.transfer_syntaxes import TRANSFER_SYNTAXES
+from glam_node.node.scu.web_peer import web_peer
 from glam_node.node.workflow.analyse.context import Audience, InferenceContext
 from glam_node.node.workflow.assemble.completion import Confirmations
 from glam_node.node.workflow.assemble.submit import SubmissionPolicy

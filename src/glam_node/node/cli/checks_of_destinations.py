@@ -13,8 +13,8 @@ from glam_node.node.errors import NodeError
 from glam_node.node.scu.association import DIAGNOSIS_TIMEOUT_S, RemoteAE
 from glam_node.node.scu.echo import Survey, echo, remote_ae_of, survey
 from glam_node.node.scu.find import count_mammograms
-from glam_node.node.scu.stow import WebPeer, web_peer
 from glam_node.node.scu.tls import HandshakeFailure, PeerTLS, handshake_failure
+from glam_node.node.scu.web_peer import WebPeer, web_peer
 from glam_node.node.tls.certificates import ServerCertificate, server_certificate
 from glam_node.node.tls.contexts import CertificateTrouble
 from glam_node.settings.destinations import (
@@ -89,7 +89,7 @@ def _is_ours(family: int, address: tuple[Any, ...]) -> bool:
 def _check_archive(peer: RemoteAE, destination: CStoreSettings, settings: Settings) -> Iterator[Check]:
     """Check TLS, C-ECHO, the chosen results and storage commitment of a DICOM archive."""
     if peer.tls is not None:
-        check = _tls(peer, peer.tls)
+        check = check_tls(peer, peer.tls)
         yield check
         if check.verdict is Verdict.FAIL:
             return
@@ -109,7 +109,7 @@ def _check_archive(peer: RemoteAE, destination: CStoreSettings, settings: Settin
 def _check_web(peer: WebPeer, settings: Settings) -> Iterator[Check]:
     """Check TLS and the search service of a DICOMweb server, which cannot state in advance what it accepts."""
     if peer.tls is not None:
-        check = _tls(peer, peer.tls)
+        check = check_tls(peer, peer.tls)
         yield check
         if check.verdict is Verdict.FAIL:
             return
@@ -135,9 +135,10 @@ def _queries(peer: RemoteAE) -> Check:
     return Check(line, Verdict.OK, "answers C-FIND, so assembly.confirm_with works")
 
 
-def _tls(peer: RemoteAE | WebPeer, tls: PeerTLS) -> Check:
+def check_tls(peer: RemoteAE | WebPeer, tls: PeerTLS) -> Check:
     """Check TLS by a handshake with the configured certificates."""
-    line, section = f"destinations.{peer.name} TLS", tls.files.section
+    section = tls.files.section
+    line = f"{section} TLS"
     patience = min(peer.timeout, DIAGNOSIS_TIMEOUT_S * 2)
     try:
         failure = handshake_failure(tls, peer.address, patience)
@@ -155,7 +156,7 @@ def _tls(peer: RemoteAE | WebPeer, tls: PeerTLS) -> Check:
             line,
             Verdict.WARN,
             f"agreed with {peer}.{certificate}",
-            "Ask the administrator of the destination to renew it.",
+            "Ask the administrator of the archive to renew it.",
         )
     return Check(line, Verdict.OK, f"agreed with {peer}.{certificate}")
 
@@ -178,8 +179,8 @@ def _remedy(peer: RemoteAE | WebPeer, tls: PeerTLS, failure: HandshakeFailure, s
     section = tls.files.section
     if failure.certificate is CertificateTrouble.DATES:
         return (
-            "Ask the administrator of the destination to renew it, and check the clock of this machine; until then "
-            "results wait here."
+            "Ask the administrator of the archive to renew it, and check the clock of this machine; until then nothing "
+            "is sent or fetched."
         )
     if failure.certificate is CertificateTrouble.NAME and shown is not None:
         return f"Set {section}.server_name to a name in the certificate: {', '.join(sorted(shown.names))}."
@@ -187,7 +188,7 @@ def _remedy(peer: RemoteAE | WebPeer, tls: PeerTLS, failure: HandshakeFailure, s
         return f"Add the authority that signed the certificate to the file {section}.ca."
     if not failure.speaks_tls:
         return f"{peer.host}:{peer.port} does not accept TLS. Set {section}.tls = false, or use its TLS port."
-    return "Results wait on this machine until the TLS handshake succeeds."
+    return "Nothing is sent or fetched until the TLS handshake succeeds."
 
 
 def _reason(error: OSError) -> str:

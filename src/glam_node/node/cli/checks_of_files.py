@@ -14,10 +14,12 @@ from glam_node.node.scu.syslog import audit_collector
 from glam_node.node.scu.tls import peer_tls
 from glam_node.node.tls.certificates import Validity, authorities, validity
 from glam_node.node.tls.contexts import CertificateFiles, client_context, server_context
+from glam_node.settings.connection import ConnectionSettings
 from glam_node.settings.destinations import ServerSettings, StowSettings
 from glam_node.settings.problems import Problem
 from glam_node.settings.schema import Settings
 from glam_node.settings.secret_files import SecretFileError, read_secret
+from glam_node.settings.sources import DicomwebSettings
 
 EXPIRES_SOON = timedelta(days=30)
 FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -38,8 +40,8 @@ def check_certificates(settings: Settings) -> Iterator[Check]:
         yield _check(CertificateFiles("console", console.certificate, console.key), now, of_server=True)
     if console.port and console.oidc.ca is not None:
         yield _check(CertificateFiles(SIGN_IN, None, None, console.oidc.ca), now, of_server=False)
-    for name, destination in settings.destinations.items():
-        if isinstance(destination, ServerSettings) and (called := peer_tls(name, destination)) is not None:
+    for section, server in _called(settings):
+        if (called := peer_tls(section, server)) is not None:
             yield _check(called.files, now, of_server=False)
     collector = audit_collector(settings.audit)
     if collector is not None:
@@ -62,6 +64,15 @@ def file_problems(settings: Settings) -> tuple[tuple[Problem, ...], tuple[Proble
         for verdict in (Verdict.FAIL, Verdict.WARN)
     )
     return failed, warned
+
+
+def _called(settings: Settings) -> Iterator[tuple[str, ConnectionSettings]]:
+    """Yield the section and the settings of each archive that the node calls."""
+    for name, destination in settings.destinations.items():
+        if isinstance(destination, ServerSettings):
+            yield f"destinations.{name}", destination
+    for name, source in settings.sources.items():
+        yield f"sources.{name}", source
 
 
 def _check(files: CertificateFiles, now: datetime, *, of_server: bool) -> Check:
@@ -128,9 +139,9 @@ def check_secrets(settings: Settings) -> Iterator[Check]:
         yield check_secret(CLIENT_SECRET, console.oidc.client_secret_path)
     if alerts.smtp_host is not None and alerts.smtp_password_path is not None:
         yield check_secret("alerts.smtp_password_path", alerts.smtp_password_path)
-    for name, destination in settings.destinations.items():
-        if isinstance(destination, StowSettings) and destination.authorization is not None:
-            yield check_secret(f"destinations.{name}.authorization", destination.authorization)
+    for section, server in _called(settings):
+        if isinstance(server, StowSettings | DicomwebSettings) and server.authorization is not None:
+            yield check_secret(f"{section}.authorization", server.authorization)
 
 
 def check_package(settings: Settings) -> Iterator[Check]:

@@ -6,6 +6,7 @@ from functools import partial
 from glam_node.node.cli import checks_of_destinations as destinations
 from glam_node.node.cli import checks_of_peers as peers
 from glam_node.node.cli import checks_of_servers as servers
+from glam_node.node.cli import checks_of_sources as sources
 from glam_node.node.cli.checks import CheckTask
 from glam_node.node.cli.checks_of_broker import check_broker
 from glam_node.node.cli.checks_of_database import check_database
@@ -48,6 +49,9 @@ def other_tasks(settings: Settings) -> Iterator[CheckTask]:
     for name, destination in settings.destinations.items():
         run = partial(destinations.check_destination, name, settings)
         yield CheckTask(f"destinations.{name}", run, destinations.limit_s(destination))
+    for name, source in settings.sources.items():
+        run = partial(sources.check_source, name, settings)
+        yield CheckTask(f"sources.{name}", run, sources.limit_s(source))
     yield CheckTask("audit", lambda: servers.check_audit_collector(settings), settings.audit.timeout * 3)
     limit_s = 3 * (settings.alerts.timeout + settings.telemetry.timeout)
     yield CheckTask("channels", lambda: servers.check_channels(settings), limit_s)

@@ -9,6 +9,7 @@ from glam_node import __version__
 from glam_node.node.cli import (
     alerts,
     analyse,
+    archive,
     audit,
     backup,
     console,
@@ -84,6 +85,7 @@ study_app.command("take-newer")(study_actions.take_newer)
 study_app.command("keep-first")(study_actions.keep_first)
 app.add_typer(study_app, name="study")
 
+app.add_typer(archive.app, name="archive")
 app.command("send-now")(study_actions.send_now)
 app.command()(backup.backup)
 app.command()(backup.restore)

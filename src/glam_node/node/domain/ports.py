@@ -1,10 +1,11 @@
-"""Interfaces that the workflow uses and other packages implement: destinations and the job queue."""
+"""Interfaces that the workflow uses and other packages implement: destinations, sources and the job queue."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from glam_node.node.domain.archived import ArchivedSeries, ArchivedStudy, FoundStudies, StudyQuery
 from glam_node.node.domain.job import Priority
 
 
@@ -53,6 +54,75 @@ class Destination(Protocol):
         """Send the instances and return one outcome for each, in the same order.
 
         A failure of the peer raises no error; the outcomes describe it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Instance as an archive sends it, not yet stored."""
+
+    study_instance_uid: str
+    """The study that was asked for."""
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    encoded: memoryview
+    """The data set without preamble and file meta information."""
+
+
+Accept = Callable[[Fetched], None]
+"""Function that stores an instance durably. It raises a NodeError if that fails, whose `status` is the DIMSE status."""
+
+
+class Source(Protocol):
+    """Archive that studies are fetched from, by C-MOVE, C-GET or DICOMweb."""
+
+    @property
+    def name(self) -> str:
+        """NAME of the [sources.NAME] section."""
+        ...
+
+    def find_studies(self, query: StudyQuery) -> FoundStudies:
+        """Return the studies that match, without those that the archive returns although they do not match.
+
+        Raises:
+            NodeError: The archive does not answer, or refuses the query.
+        """
+        ...
+
+    def list_series(self, study: ArchivedStudy) -> list[ArchivedSeries]:
+        """Return the series of a study that the source fetches, with their instances as far as the archive lists them.
+
+        Raises:
+            NodeError: The archive does not answer, or refuses the query.
+        """
+        ...
+
+    def retrieve(
+        self, study: ArchivedStudy, wanted: Sequence[ArchivedSeries], accept: Accept, on_progress: Callable[[], None]
+    ) -> list[str]:
+        """Have the archive send instances of a study; the caller finds out which of them are stored.
+
+        Args:
+            study: The study.
+            wanted: The series with the instances to send; a series without listed instances is sent as a whole.
+            accept: Called with each instance, unless the archive sends them to the receiver.
+            on_progress: Called whenever the archive has sent or reported something.
+
+        Returns:
+            The failures of single instances, in words.
+
+        Raises:
+            NodeError: The archive does not answer, or refuses to send.
+        """
+        ...
+
+    def check(self) -> str:
+        """Return a sentence that confirms that the archive answers queries and accepts requests to send.
+
+        Raises:
+            NodeError: The archive does not answer, or would not send.
         """
         ...
 

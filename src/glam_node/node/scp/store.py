@@ -1,14 +1,11 @@
 """The C-STORE service: write each data set to a file as it arrives, and answer with a status (PS3.4 Annex B)."""
 
 import errno
-import struct
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
 
-from glam_node import __version__
-from glam_node.node.domain import implementation
 from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.errors import NodeError, TransientError
@@ -16,6 +13,7 @@ from glam_node.node.scp import dimse
 from glam_node.node.scp.association_context import AssociationContext
 from glam_node.node.scp.contexts import VERIFICATION
 from glam_node.node.scp.negotiation import AcceptedContext
+from glam_node.node.storage.file_head import file_head
 from glam_node.node.storage.instances import IncomingFile, InstanceStore, is_valid_uid
 from glam_node.node.workflow.receive.store_instance import (
     CANNOT_UNDERSTAND,
@@ -131,7 +129,9 @@ def begin_store(command: dimse.Command, context: AcceptedContext, association: A
         if receiver.store.free_bytes() < receiver.minimum_free_bytes:
             storing.refusal = (dimse.OUT_OF_RESOURCES, "too little space is free on the node's disk")
         else:
-            storing.file = receiver.store.incoming(_file_head(command, context))
+            storing.file = receiver.store.incoming(
+                file_head(command.sop_class_uid, command.sop_instance_uid, context.transfer_syntax)
+            )
     except (TransientError, OSError) as error:
         storing.fail(error)
     return storing
@@ -160,18 +160,3 @@ def _refusal(command: dimse.Command, context: AcceptedContext) -> tuple[int, str
     if not command.has_data_set:
         return CANNOT_UNDERSTAND, "a C-STORE without a data set"
     return None
-
-
-def _file_head(command: dimse.Command, context: AcceptedContext) -> bytes:
-    """Return preamble and file meta information (PS3.10 section 7.1)."""
-    uids = (command.sop_class_uid, command.sop_instance_uid, context.transfer_syntax, implementation.CLASS_UID)
-    group = b"\2\0\1\0OB\0\0\2\0\0\0\0\1"
-    for element, uid in zip((0x0002, 0x0003, 0x0010, 0x0012), uids, strict=True):
-        group += _meta_element(element, b"UI", uid.encode("ascii", "replace"), b"\0")
-    group += _meta_element(0x0013, b"SH", implementation.version_name(__version__).encode(), b" ")
-    return bytes(128) + b"DICM" + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(group)) + group
-
-
-def _meta_element(element: int, vr: bytes, value: bytes, pad: bytes) -> bytes:
-    value += pad * (len(value) % 2)
-    return struct.pack("<HH2sH", 2, element, vr, len(value)) + value

@@ -9,11 +9,22 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool
 
 from glam_node.node.scu.answer_timeouts import ended_after
+from glam_node.node.scu.tls import PeerTLS
 
 
-def bound_answers(session: requests.Session, seconds: float) -> None:
-    """Let every exchange of a session, with the body of its answer, end within `seconds`, or else with ReadTimeout."""
-    adapter = _BoundedAdapter(seconds)
+def bound_answers(session: requests.Session, seconds: float, tls: PeerTLS | None = None) -> None:
+    """Let every exchange of a session, with the body of its answer, end within `seconds`, or else with ReadTimeout.
+
+    Args:
+        session: The session.
+        seconds: The limit.
+        tls: The TLS settings of the only server that the session calls; None for the certificates that `requests`
+            trusts.
+
+    Raises:
+        TransientError: The certificate files of `tls` cannot be used.
+    """
+    adapter = _BoundedAdapter(seconds) if tls is None else _PinnedAdapter(seconds, tls)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
 
@@ -54,3 +65,18 @@ class _BoundedAdapter(HTTPAdapter):
 
         pool.ConnectionCls = Connection
         return pool
+
+
+class _PinnedAdapter(_BoundedAdapter):
+    """An adapter whose connections use the TLS settings of one server, and no other authorities."""
+
+    def __init__(self, seconds: float, tls: PeerTLS) -> None:
+        self._context, self._server_name = tls.context(), tls.server_name
+        super().__init__(seconds)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._context, server_hostname=self._server_name, **options)
+
+    def cert_verify(self, conn: Any, *args: Any, **options: Any) -> None:  # noqa: ARG002 - the context decides
+        # `requests` would add its own authorities to the context.
+        conn.cert_reqs, conn.ca_certs, conn.ca_cert_dir = "CERT_REQUIRED", None, None

@@ -1,29 +1,32 @@
 """The check of a destination: whether it answers, knows this node and accepts its results."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
 from pydicom.uid import UID
 from pynetdicom import build_context
+from pynetdicom.association import Association
 
 from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.scu.association import RemoteAE, lost_association, no_context_accepted, open_association
 from glam_node.node.scu.folder import check_folder
-from glam_node.node.scu.stow import check_web_server, web_peer
+from glam_node.node.scu.stow import check_web_server
 from glam_node.node.scu.tls import peer_tls
 from glam_node.node.scu.transfer_syntaxes import TRANSFER_SYNTAXES
+from glam_node.node.scu.web_peer import web_peer
 from glam_node.result_kinds import SOP_CLASSES
 from glam_node.settings.destinations import CStoreSettings, DestinationSettings, FolderSettings, StowSettings
+from glam_node.settings.sources import DicomSourceSettings
 
 VERIFICATION = "1.2.840.10008.1.1"
 
 
 @dataclass(frozen=True, slots=True)
 class EchoOutcome:
-    """The outcome of checking a destination."""
+    """The outcome of checking a destination or a source."""
 
     ok: bool
     milliseconds: float
@@ -34,9 +37,14 @@ class EchoOutcome:
 
 def echo(name: str, destination: DestinationSettings, calling_ae_title: str) -> EchoOutcome:
     """Check whether [destinations.NAME] answers and accepts its kinds of results. A failure is returned, not raised."""
+    return timed(lambda: _answer(name, destination, calling_ae_title))
+
+
+def timed(check: Callable[[], str]) -> EchoOutcome:
+    """Return the outcome of a check that returns a sentence or raises a NodeError."""
     started = time.monotonic()
     try:
-        message = _answer(name, destination, calling_ae_title)
+        message = check()
     except NodeError as error:
         return EchoOutcome(False, _milliseconds_since(started), str(error))
     return EchoOutcome(True, _milliseconds_since(started), message)
@@ -53,16 +61,18 @@ def _answer(name: str, destination: DestinationSettings, calling_ae_title: str) 
     assert_never(destination)
 
 
-def remote_ae_of(name: str, destination: CStoreSettings, calling_ae_title: str) -> RemoteAE:
-    """Return the application entity that [destinations.NAME] describes."""
+def remote_ae_of(name: str, archive: CStoreSettings | DicomSourceSettings, calling_ae_title: str) -> RemoteAE:
+    """Return the application entity that [destinations.NAME] or [sources.NAME] describes."""
+    section = f"{'destinations' if isinstance(archive, CStoreSettings) else 'sources'}.{name}"
     return RemoteAE(
         name,
-        destination.ae_title,
-        destination.host,
-        destination.port,
-        destination.timeout,
+        archive.ae_title,
+        archive.host,
+        archive.port,
+        archive.timeout,
         calling_ae_title,
-        peer_tls(name, destination),
+        peer_tls(section, archive),
+        section,
     )
 
 
@@ -99,17 +109,7 @@ def survey(peer: RemoteAE, destination: CStoreSettings) -> Survey:
             taken.setdefault(str(context.abstract_syntax), []).append(str(context.transfer_syntax[0]))
         if VERIFICATION not in taken:
             raise no_context_accepted(peer, [build_context(VERIFICATION)])
-        try:
-            answer = association.send_c_echo()
-        except RuntimeError as error:
-            raise lost_association(peer, "C-ECHO", association) from error
-        if "Status" not in answer:
-            raise lost_association(peer, "C-ECHO", association)
-        if answer.Status != 0:
-            raise PermanentError(
-                f"{peer} answered 0x{answer.Status:04X} to C-ECHO. Check the archive's log.",
-                status=answer.Status,
-            )
+        send_echo(peer, association)
     accepted = {
         kind: tuple(names[syntax] for syntax in taken[SOP_CLASSES[kind]])
         for kind in kinds
@@ -117,6 +117,24 @@ def survey(peer: RemoteAE, destination: CStoreSettings) -> Survey:
     }
     refused = tuple(kind for kind in results if kind not in accepted and fallbacks.get(kind) not in accepted)
     return Survey(accepted, refused, PUSH_MODEL in taken)
+
+
+def send_echo(peer: RemoteAE, association: Association) -> None:
+    """Send a C-ECHO on an association that accepts Verification.
+
+    Raises:
+        NodeError: The peer does not answer, or answers with a failure.
+    """
+    try:
+        answer = association.send_c_echo()
+    except RuntimeError as error:
+        raise lost_association(peer, "C-ECHO", association) from error
+    if "Status" not in answer:
+        raise lost_association(peer, "C-ECHO", association)
+    if answer.Status != 0:
+        raise PermanentError(
+            f"{peer} answered 0x{answer.Status:04X} to C-ECHO. Check the archive's log.", status=answer.Status
+        )
 
 
 def _ask(peer: RemoteAE, destination: CStoreSettings) -> str:

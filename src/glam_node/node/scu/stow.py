@@ -3,11 +3,8 @@
 import http.client
 import os
 import secrets
-import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
@@ -16,9 +13,7 @@ from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.scu.answer_timeouts import ANSWER_TIMEOUT_FACTOR, limit_answer_time
 from glam_node.node.scu.store import SOP_CLASS_NOT_SUPPORTED, STATUS_MEANINGS, warning_of
 from glam_node.node.scu.stow_answer import OK, StowAnswer, read_answer
-from glam_node.node.scu.tls import PeerTLS, peer_tls
-from glam_node.settings.destinations import StowSettings
-from glam_node.settings.secret_files import SecretFileError, read_secret
+from glam_node.node.scu.web_peer import WebPeer
 
 _CHUNK_BYTES = 2**20
 _MAXIMUM_ANSWER_BYTES = 2**22
@@ -38,80 +33,6 @@ _REMEDIES = {
 }
 _STATUSES_OF_ANY_OBJECT = frozenset({*range(300, 400), 401, 403, 404, 405, 429, 503})
 """Statuses that are independent of the object that was sent."""
-
-
-class _HTTPSConnection(http.client.HTTPSConnection):
-    """An HTTPS connection whose server certificate must be valid for `name`, even if the host has another name."""
-
-    def __init__(self, host: str, port: int, *, timeout: float, context: ssl.SSLContext, name: str) -> None:
-        super().__init__(host, port, timeout=timeout, context=context)
-        self._secure, self._name = context, name
-
-    def connect(self) -> None:
-        http.client.HTTPConnection.connect(self)
-        self.sock = self._secure.wrap_socket(self.sock, server_hostname=self._name)
-
-
-@dataclass(frozen=True, slots=True)
-class WebPeer:
-    """A DICOMweb server that the node calls."""
-
-    name: str
-    """The NAME of [destinations.NAME]."""
-    host: str
-    port: int
-    service_path: str
-    timeout: float
-    authorization: Path | None
-    tls: PeerTLS | None
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port for the socket library."""
-        return self.host, self.port
-
-    def __str__(self) -> str:
-        return f"http{'s' if self.tls else ''}://{self.host}:{self.port}{self.service_path}"
-
-    def connection(self) -> http.client.HTTPConnection:
-        """Return a connection that is not open yet.
-
-        Raises:
-            TransientError: The certificate files cannot be used.
-        """
-        if self.tls is None:
-            return http.client.HTTPConnection(self.host, self.port, timeout=self.timeout)
-        return _HTTPSConnection(
-            self.host, self.port, timeout=self.timeout, context=self.tls.context(), name=self.tls.server_name
-        )
-
-    def headers(self) -> dict[str, str]:
-        """Return the headers of every request.
-
-        Raises:
-            TransientError: The file with the authorization cannot be read.
-        """
-        headers = {"Accept": "application/dicom+json", "User-Agent": "glam-node"}
-        if self.authorization is None:
-            return headers
-        try:
-            return {**headers, "Authorization": read_secret(self.authorization)}
-        except SecretFileError as error:
-            key = f"destinations.{self.name}.authorization"
-            raise TransientError(f"{key}: {error}. Correct that file.") from None
-
-
-def web_peer(name: str, destination: StowSettings) -> WebPeer:
-    """Return the server that [destinations.NAME] describes."""
-    return WebPeer(
-        name,
-        destination.host,
-        destination.port,
-        destination.service_path.rstrip("/"),
-        destination.timeout,
-        destination.authorization,
-        peer_tls(name, destination),
-    )
 
 
 class StowDestination:

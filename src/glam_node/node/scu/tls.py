@@ -14,7 +14,7 @@ from glam_node.node.tls.contexts import (
     client_context,
 )
 from glam_node.node.tls.reloading import ReloadingContext
-from glam_node.settings.destinations import ServerSettings
+from glam_node.settings.connection import ConnectionSettings
 
 # Seconds to wait for the alert of a TLS 1.3 server that refuses the client certificate: the server sends the alert only
 # after the client has completed the handshake.
@@ -55,12 +55,12 @@ class PeerTLS:
             raise TransientError(f"{error}. The node tries again.") from error
 
 
-def peer_tls(name: str, destination: ServerSettings) -> PeerTLS | None:
-    """Return the TLS settings of [destinations.NAME], or None if it uses no TLS."""
-    if not destination.tls:
+def peer_tls(section: str, server: ConnectionSettings) -> PeerTLS | None:
+    """Return the TLS settings of a section such as destinations.NAME, or None if it uses no TLS."""
+    if not server.tls:
         return None
-    files = CertificateFiles(f"destinations.{name}", destination.certificate, destination.key, destination.ca)
-    return PeerTLS(destination.server_name or destination.host, files, ReloadingContext(files, client_context))
+    files = CertificateFiles(section, server.certificate, server.key, server.ca)
+    return PeerTLS(server.server_name or server.host, files, ReloadingContext(files, client_context))
 
 
 @dataclass(frozen=True, slots=True)

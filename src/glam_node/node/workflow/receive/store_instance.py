@@ -46,6 +46,8 @@ class Received:
     sop_instance_uid: str
     transfer_syntax_uid: str
     file: IncomingFile
+    study_instance_uid: str = ""
+    """The study that the node asked for; empty if it asked for none."""
 
 
 def receive(
@@ -146,6 +148,8 @@ def _checked_header(received: Received) -> Dataset:
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
         if not is_valid_uid(text_of(header, keyword)):
             raise Refused(f"{keyword} is missing or is not a UID", status=CANNOT_UNDERSTAND)
+    if received.study_instance_uid not in ("", text_of(header, "StudyInstanceUID")):
+        raise Refused("the instance is not of the study that was asked for", status=DATA_SET_DOES_NOT_MATCH)
     stated = (text_of(header, "SOPClassUID"), text_of(header, "SOPInstanceUID"))
     if stated != (received.sop_class_uid, received.sop_instance_uid):
         raise Refused("SOP Class or Instance UID differs from the command's", status=DATA_SET_DOES_NOT_MATCH)

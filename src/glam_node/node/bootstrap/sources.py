@@ -1,0 +1,54 @@
+"""Construction of the sources that studies are fetched from."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import assert_never
+
+from glam_node.node.bootstrap.base_node import BaseNode
+from glam_node.node.db.writer import Writer
+from glam_node.node.domain.ports import Source
+from glam_node.node.scp.contexts import accepted_contexts
+from glam_node.node.scu.dicomweb import WebSource
+from glam_node.node.scu.echo import remote_ae_of
+from glam_node.node.scu.retrieve import GetSource, MoveSource
+from glam_node.node.scu.web_peer import web_peer
+from glam_node.node.workflow.receive.fetch_study import Intake, StudyFetcher
+from glam_node.node.workflow.receive.refusals import Refusals
+from glam_node.settings.schema import Settings
+from glam_node.settings.sources import CGetSettings, CMoveSettings, DicomSourceSettings, DicomwebSettings
+
+
+def built_source(name: str, settings: Settings) -> Source:
+    """Return the source that [sources.NAME] describes."""
+    source, ours = settings.sources[name], settings.node
+    match source:
+        case CMoveSettings():
+            port = ours.port if settings.tls.plain or settings.tls.port is None else settings.tls.port
+            return MoveSource(remote_ae_of(name, source, ours.ae_title), source.modalities, port)
+        case CGetSettings():
+            syntaxes = accepted_contexts(ours.additional_storage_sop_classes)
+            return GetSource(remote_ae_of(name, source, ours.ae_title), source.modalities, syntaxes)
+        case DicomwebSettings():
+            return WebSource(web_peer(name, source), source.modalities)
+    assert_never(source)
+
+
+@contextmanager
+def study_fetcher(name: str, node: BaseNode) -> Iterator[StudyFetcher]:
+    """Yield the fetcher of the studies of [sources.NAME], which stores in the storage root of the node."""
+    source = node.settings.sources[name]
+    title = source.ae_title if isinstance(source, DicomSourceSettings) else name[:16]
+    writer = Writer(node.sessions)
+    try:
+        intake = Intake(
+            node.store,
+            writer,
+            Refusals(writer),
+            node.settings.storage.minimum_free_bytes,
+            accepted_contexts(node.settings.node.additional_storage_sop_classes),
+            title,
+            source.host,
+        )
+        yield StudyFetcher(built_source(name, node.settings), intake, node.sessions)
+    finally:
+        writer.stop()

@@ -1,0 +1,183 @@
+"""The commands `glam-node archive query` and `glam-node archive fetch`."""
+
+import os
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glam_node.node.cli.application import (
+    EXIT_FINDING,
+    JsonOption,
+    SettingsOption,
+    command_node,
+    command_settings,
+    folding_table,
+    print_error,
+    print_json,
+    text_output,
+)
+from glam_node.node.cli.checks import serving_process
+
+if TYPE_CHECKING:
+    from glam_node.node.bootstrap import Node
+    from glam_node.node.domain.archived import ArchivedStudy, StudyQuery
+    from glam_node.node.workflow.receive.fetch_study import FetchOutcome
+    from glam_node.settings.schema import Settings
+
+SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help="The NAME of a [sources.NAME] section.")]
+StudyUIDOption = Annotated[str, typer.Option("--study-uid", metavar="UID", help="Match this Study Instance UID.")]
+AccessionOption = Annotated[str, typer.Option("--accession", metavar="NUMBER", help="Match this Accession Number.")]
+DATE_FORMATS = ["%Y-%m-%d", "%Y%m%d"]
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Search an archive, and fetch studies from it.")
+
+
+@app.command()
+def query(
+    ctx: typer.Context,
+    source: SourceArgument,
+    patient_id: Annotated[str, typer.Option(metavar="ID", help="Match this Patient ID.")] = "",
+    accession: AccessionOption = "",
+    study_uid: StudyUIDOption = "",
+    study_date_from: Annotated[
+        datetime | None, typer.Option(metavar="DATE", formats=DATE_FORMATS, help="Match studies of this date or later.")
+    ] = None,
+    study_date_to: Annotated[
+        datetime | None,
+        typer.Option(metavar="DATE", formats=DATE_FORMATS, help="Match studies of this date or earlier."),
+    ] = None,
+    modality: Annotated[
+        str, typer.Option(metavar="CODE", help="Match studies with a series of this modality; empty: any.")
+    ] = "MG",
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of studies to show.")] = 100,
+    as_json: JsonOption = False,
+    settings: SettingsOption = None,
+) -> None:
+    """Search an archive for studies. The output names no patients."""
+    from glam_node.node.bootstrap import built_source
+    from glam_node.node.domain.archived import StudyQuery
+
+    configured = _settings_with(ctx, settings, source)
+    asked = StudyQuery(patient_id, accession, study_uid, _date(study_date_from), _date(study_date_to), modality, limit)
+    _refuse_unlimited(asked)
+    found = built_source(source, configured).find_studies(asked)
+    if as_json:
+        studies = [{key: value for key, value in asdict(one).items() if key != "patient_id"} for one in found.studies]
+        print_json({"source": source, "studies": studies, "is_cut": found.is_cut})
+    else:
+        table = folding_table(("date", "accession number", "modalities", "instances", "study instance uid"))
+        for one in found.studies:
+            count = "?" if one.instances is None else str(one.instances)
+            table.add_row(_shown(one), one.accession_number, ", ".join(one.modalities), count, one.study_instance_uid)
+        text_output().print(table)
+        if found.is_cut:
+            typer.echo(f"The archive has more than {limit} matching studies. Narrow the search, or raise --limit.")
+    if not found.studies:
+        print_error("No study matches.")
+        raise typer.Exit(EXIT_FINDING)
+
+
+@app.command()
+def fetch(
+    ctx: typer.Context,
+    source: SourceArgument,
+    study_uid: StudyUIDOption = "",
+    accession: AccessionOption = "",
+    as_json: JsonOption = False,
+    settings: SettingsOption = None,
+) -> None:
+    """Fetch studies from an archive into this node, which analyses them as if they had been sent to it.
+
+    A study counts as fetched when the node has every instance that the archive lists.
+    """
+    from glam_node.node.bootstrap import built_source
+    from glam_node.node.domain.archived import StudyQuery
+
+    configured = _settings_with(ctx, settings, source)
+    if not (study_uid or accession):
+        raise typer.BadParameter("give --study-uid or --accession.")
+    node = command_node(ctx, configured)
+    _require_user_of(node)
+    found = built_source(source, configured).find_studies(
+        StudyQuery(accession_number=accession, study_instance_uid=study_uid)
+    )
+    if not found.studies:
+        print_error(f"{source} has no such study. `glam-node archive query {source}` shows what it has.")
+        raise typer.Exit(EXIT_FINDING)
+    outcomes = _fetch(node, source, found.studies)
+    if as_json:
+        print_json([{**asdict(one), "is_complete": one.is_complete} for one in outcomes])
+    else:
+        _print_outcomes(outcomes, node)
+    if not all(one.is_complete for one in outcomes):
+        raise typer.Exit(EXIT_FINDING)
+
+
+def _fetch(node: "Node", source: str, studies: "tuple[ArchivedStudy, ...]") -> "list[FetchOutcome]":
+    from glam_node.node.bootstrap import study_fetcher
+    from glam_node.node.cli.progress import progress_bars
+
+    outcomes = []
+    with study_fetcher(source, node) as fetcher, progress_bars() as tell:
+        for study in studies:
+            label = f"study {study.study_instance_uid}"
+            outcomes.append(fetcher.fetch(study, lambda done, total, label=label: tell(label, done, total)))  # type: ignore[misc]
+    return outcomes
+
+
+def _print_outcomes(outcomes: "list[FetchOutcome]", node: "Node") -> None:
+    from glam_node.node.workflow.receive.fetch_study import said
+
+    for one in outcomes:
+        typer.echo(f"{'ok  ' if one.is_complete else 'FAIL'}  study {one.study_instance_uid}: {said(one)}")
+        for failure in one.failures:
+            print_error(failure)
+    uid = outcomes[0].study_instance_uid
+    if not all(one.is_complete for one in outcomes):
+        typer.echo("Next: correct the cause and run the command again; what is stored is not fetched twice.")
+    elif not serving_process(node.settings.storage.root):
+        typer.echo("Next: start the node with `glam-node serve`, which analyses what was fetched.")
+    else:
+        typer.echo(f"Next: the node analyses it; `glam-node study {uid}` shows how far it is.")
+
+
+def _settings_with(ctx: typer.Context, path: Any, source: str) -> "Settings":
+    """Load the settings; refuse a source that they do not have."""
+    configured = command_settings(ctx, path)
+    if source not in configured.sources:
+        names = ", ".join(configured.sources) or "none"
+        raise typer.BadParameter(f"the settings have no [sources.{source}]; they have: {names}.")
+    return configured
+
+
+def _refuse_unlimited(asked: "StudyQuery") -> None:
+    """Refuse a query for every study of an archive, which may have millions."""
+    if not (asked.patient_id or asked.accession_number or asked.study_instance_uid or asked.dates):
+        raise typer.BadParameter("give --patient-id, --accession, --study-uid, --study-date-from or --study-date-to.")
+
+
+def _require_user_of(node: "Node") -> None:
+    """Refuse to write files that the node could not read, because another user runs it.
+
+    Raises:
+        PermanentError: The storage root belongs to another user.
+    """
+    from glam_node.node.errors import PermanentError
+
+    owner = node.settings.storage.root.stat().st_uid
+    if owner != os.geteuid():
+        raise PermanentError(
+            f"storage.root {node.settings.storage.root} belongs to user {owner}, and the node could not read files of "
+            f"user {os.geteuid()}. Run this command as the user of the node, with `sudo -u '#{owner}'` before it."
+        )
+
+
+def _date(chosen: datetime | None) -> str:
+    return f"{chosen:%Y%m%d}" if chosen else ""
+
+
+def _shown(study: "ArchivedStudy") -> str:
+    date = study.study_date
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 else date

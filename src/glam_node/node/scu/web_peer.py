@@ -1,0 +1,89 @@
+"""DICOMweb servers that the node calls, as destinations or sources."""
+
+import http.client
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from glam_node.node.errors import TransientError
+from glam_node.node.scu.tls import PeerTLS, peer_tls
+from glam_node.settings.destinations import StowSettings
+from glam_node.settings.secret_files import SecretFileError, read_secret
+from glam_node.settings.sources import DicomwebSettings
+
+
+class _HTTPSConnection(http.client.HTTPSConnection):
+    """An HTTPS connection whose server certificate must be valid for `name`, even if the host has another name."""
+
+    def __init__(self, host: str, port: int, *, timeout: float, context: ssl.SSLContext, name: str) -> None:
+        super().__init__(host, port, timeout=timeout, context=context)
+        self._secure, self._name = context, name
+
+    def connect(self) -> None:
+        http.client.HTTPConnection.connect(self)
+        self.sock = self._secure.wrap_socket(self.sock, server_hostname=self._name)
+
+
+@dataclass(frozen=True, slots=True)
+class WebPeer:
+    """A DICOMweb server that the node calls."""
+
+    name: str
+    """The NAME of its section in the settings."""
+    section: str
+    """The section of the settings that describes it, such as destinations.NAME."""
+    host: str
+    port: int
+    service_path: str
+    timeout: float
+    authorization: Path | None
+    tls: PeerTLS | None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port for the socket library."""
+        return self.host, self.port
+
+    def __str__(self) -> str:
+        return f"http{'s' if self.tls else ''}://{self.host}:{self.port}{self.service_path}"
+
+    def connection(self) -> http.client.HTTPConnection:
+        """Return a connection that is not open yet.
+
+        Raises:
+            TransientError: The certificate files cannot be used.
+        """
+        if self.tls is None:
+            return http.client.HTTPConnection(self.host, self.port, timeout=self.timeout)
+        return _HTTPSConnection(
+            self.host, self.port, timeout=self.timeout, context=self.tls.context(), name=self.tls.server_name
+        )
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of every request.
+
+        Raises:
+            TransientError: The file with the authorization cannot be read.
+        """
+        headers = {"Accept": "application/dicom+json", "User-Agent": "glam-node"}
+        if self.authorization is None:
+            return headers
+        try:
+            return {**headers, "Authorization": read_secret(self.authorization)}
+        except SecretFileError as error:
+            raise TransientError(f"{self.section}.authorization: {error}. Correct that file.") from None
+
+
+def web_peer(name: str, server: StowSettings | DicomwebSettings) -> WebPeer:
+    """Return the server that [destinations.NAME] or [sources.NAME] describes."""
+    section = f"{'sources' if isinstance(server, DicomwebSettings) else 'destinations'}.{name}"
+    return WebPeer(
+        name,
+        section,
+        server.host,
+        server.port,
+        server.service_path.rstrip("/"),
+        server.timeout,
+        server.authorization,
+        peer_tls(section, server),
+    )

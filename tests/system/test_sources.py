@@ -1,0 +1,127 @@
+"""Studies fetched by `glam-node archive` from real archives into `glam-node serve`, by every kind of source."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.certificates import Authority, Signed
+from tests.integration.modality import small_exam
+from tests.peers import PEERS
+from tests.ports import free_port
+from tests.system.orthanc import Orthanc, running_orthanc
+from tests.system.site import folder, running_site
+from tests.system.tls_front import tls_in_front_of
+
+PLUGINS = (PEERS["orthanc-dicomweb"].program,)
+BASIC = "Basic " + base64.b64encode(b"node:secret of the archive").decode()
+
+pytestmark = [
+    pytest.mark.peer("orthanc"),
+    pytest.mark.peer("orthanc-dicomweb"),
+    pytest.mark.peer("dcmtk"),
+    pytest.mark.timeout(600),
+]
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Signed]:
+    """Return certificates of an archive and of the node, signed by one authority."""
+    authority = Authority(tmp_path_factory.mktemp("tls") / "authority")
+    return {name: authority.sign(name) for name in ("archive", "node")}
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[Orthanc]:
+    """Yield an Orthanc that answers everyone."""
+    with running_orthanc(tmp_path / "plain", plugins=PLUGINS) as orthanc:
+        yield orthanc
+
+
+@pytest.fixture
+def secured(tmp_path: Path, certificates: dict[str, Signed]) -> Iterator[Orthanc]:
+    """Yield an Orthanc that requires TLS with a client certificate for DICOM, and a password for HTTP."""
+    directory, theirs = tmp_path / "secured", certificates["archive"]
+    directory.mkdir()
+    orthanc = Orthanc(directory, free_port(), free_port(), plugins=PLUGINS, authorization=BASIC)
+    orthanc.more = {
+        "DicomWeb": {"Enable": True, "Root": "/dicom/"},
+        "DicomAlwaysAllowGet": True,
+        "AuthenticationEnabled": True,
+        "RegisteredUsers": {"node": "secret of the archive"},
+        "DicomTlsEnabled": True,
+        "DicomTlsCertificate": str(theirs.certificate),
+        "DicomTlsPrivateKey": str(theirs.key),
+        "DicomTlsTrustedCertificates": str(theirs.ca),
+        "DicomTlsRemoteCertificateRequired": True,
+    }
+    orthanc.start()
+    try:
+        yield orthanc
+    finally:
+        orthanc.kill()
+
+
+def keep(orthanc: Orthanc, seed: int, accession: str) -> str:
+    """Store an exam of four small views in Orthanc by its REST interface, and return its Study Instance UID."""
+    views = small_exam(seed)
+    for number, view in enumerate(views):
+        view.AccessionNumber, view.PatientID = accession, f"ID-{seed}"
+        path = orthanc.directory / f"{seed}-{number}.dcm"
+        view.save_as(path, enforce_file_format=True)
+        orthanc.post("/instances", path.read_bytes())
+    return str(views[0].StudyInstanceUID)
+
+
+def knows(orthanc: Orthanc, title: str, port: int) -> None:
+    """Register a move destination in a running Orthanc."""
+    orthanc.put(f"/modalities/{title.lower()}", {"AET": title, "Host": "127.0.0.1", "Port": port})
+
+
+@pytest.mark.features("sources.*", "glam-node archive *", "glam-node echo", "glam-node doctor")
+def test_a_study_in_an_archive_is_fetched_and_analysed_by_every_kind_of_source(
+    plain: Orthanc, secured: Orthanc, certificates: dict[str, Signed], tmp_path: Path
+) -> None:
+    token, ours = tmp_path / "token", certificates["node"]
+    token.write_text(f"{BASIC}\n")
+    token.chmod(0o600)
+    tls = {"tls": True, "ca": ours.ca, "certificate": ours.certificate, "key": ours.key, "timeout": 20.0}
+    with tls_in_front_of(secured.http_port, certificates["archive"]) as web_port:
+        titled = {"ae_title": "ORTHANC", "host": "127.0.0.1"}
+        web = {"kind": "dicomweb", "host": "localhost", "port": web_port, "server_name": "127.0.0.1", **tls}
+        settings: dict[str, Any] = {
+            "peers": {"orthanc": {"ae_title": "ORTHANC", "hosts": ["127.0.0.1"]}},
+            "destinations": {"folder": folder(tmp_path / "results", results=["measurement_report"])},
+            "sources": {
+                "mover": {"kind": "c-move", "port": plain.dicom_port, **titled},
+                "getter": {"kind": "c-get", "port": secured.dicom_port, "modalities": ["MG", "OT"], **titled, **tls},
+                "web": {**web, "service_path": "/dicom", "authorization": token},
+            },
+        }
+        studies = {
+            "mover": keep(plain, 11, "A-11"),
+            "getter": keep(secured, 12, "A-12"),
+            "web": keep(secured, 13, "A-13"),
+        }
+        patients = {"mover": ("ID-11", "A-11"), "getter": ("ID-12", "A-12"), "web": ("ID-13", "A-13")}
+        with running_site(tmp_path / "node", settings) as site:
+            knows(plain, "GLAMNODE", site.port)
+            lines = json.loads(site.command("doctor", "--json", "--without", "model", "--without", "storage"))
+            judged = {line["check"]: line for line in lines if line["check"].startswith("sources.")}
+            assert {line["verdict"] for line in judged.values()} == {"ok"}, judged
+            for name, uid in studies.items():
+                assert site.command("echo", name).startswith("ok"), name
+                patient, accession = patients[name]
+                found = json.loads(site.command("archive", "query", name, "--patient-id", patient, "--json"))
+                assert [one["study_instance_uid"] for one in found["studies"]] == [uid]
+                said = site.command("archive", "fetch", name, "--study-uid", uid)
+                assert "4 of 4 instances stored, 4 new" in said
+                assert said.splitlines()[-1].startswith("Next: the node analyses it")
+                described = site.wait_for(uid)
+                titles = {one["calling_ae_title"] for one in described["instances"]}
+                assert titles == {"web" if name == "web" else "ORTHANC"}
+                again = site.command("archive", "fetch", name, "--accession", accession)
+                assert "4 of 4 instances stored, 0 new" in again
