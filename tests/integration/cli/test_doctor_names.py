@@ -50,6 +50,14 @@ def test_an_unknown_name_after_without_is_refused_with_all_names(tmp_path: Path)
     assert "storage, retention, ports" in told
 
 
+def test_a_name_of_a_section_after_without_must_exist(plot: Plot, tmp_path: Path) -> None:
+    settings = tmp_path / "node.json"
+    settings.write_text(json.dumps(plot.sound()))
+    glam_node("doctor", "--settings", settings, "--without", "destinations.archive", expect=None)
+    refused = glam_node("doctor", "--settings", settings, "--without", "destinations.bogus", expect=2).output
+    assert "there is no check destinations.bogus" in " ".join(refused.replace("│", " ").split())
+
+
 def test_the_first_word_of_every_line_works_after_without(plot: Plot, tmp_path: Path) -> None:
     settings = tmp_path / "node.json"
     settings.write_text(json.dumps(plot.sound() | {"console": {"port": free_port(), "host": "127.0.0.1"}}))

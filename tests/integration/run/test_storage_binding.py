@@ -83,9 +83,16 @@ def test_a_storage_root_is_refused_by_another_database(node: NodeDirectory) -> N
         node.build()
 
 
-@pytest.mark.parametrize("command", ["worker", "serve", "receiver"])
-def test_a_process_does_not_replace_a_lost_database(command: str, node: NodeDirectory, tmp_path: Path) -> None:
-    database = tmp_path / "database.sqlite"
+@pytest.mark.parametrize("is_marked", [True, False], ids=["with its marker", "with images only"])
+@pytest.mark.parametrize("command", ["worker", "serve", "receiver", "status"])
+def test_a_process_does_not_replace_a_lost_database(
+    command: str, is_marked: bool, node: NodeDirectory, tmp_path: Path
+) -> None:
+    database, marker = tmp_path / "database.sqlite", node.path / "storage" / MARKER
+    identifier = marker.read_bytes()
+    if not is_marked:
+        assert any((node.path / "storage" / "instances").iterdir())
+        marker.unlink()
     database.rename(tmp_path / "away.sqlite")
     done = subprocess.run(
         [GLAM_NODE, command], env=node.environment(), capture_output=True, text=True, timeout=120, check=False
@@ -95,6 +102,7 @@ def test_a_process_does_not_replace_a_lost_database(command: str, node: NodeDire
     assert f"Put {database} back" in done.stderr
     assert "`glam-node restore`" in done.stderr
     assert not database.exists()
+    marker.write_bytes(identifier)
     (tmp_path / "away.sqlite").rename(database)
     node.build()
 
@@ -268,6 +276,7 @@ def test_health_and_metrics_report_a_storage_root_that_is_away(node: NodeDirecto
     (storage,) = [check for check in checks(built) if check.name == "storage"]
     assert not storage.ok
     assert "Is the share or disk mounted?" in storage.fact
+    assert str(node.path) not in storage.fact
     assert [one.value for one in measure(built, datetime.now(UTC)) if one.metric is FREE_BYTES] == [0]
 
 

@@ -81,16 +81,23 @@ def lost_database(settings: Settings) -> str:
         return ""
     with suppress(OSError):
         # The marker is read first: another process that starts creates the database before the marker.
-        if not read_marker(root) or Path(url.database or "").is_file():
+        trace = f"the marker file {MARKER} of a database" if read_marker(root) else _stored_images(root)
+        if not trace or Path(url.database or "").is_file():
             return ""
         return (
-            f"{_shown_database(settings)} does not exist, but storage.root {root.absolute()} has the marker file "
-            f"{MARKER} of a database. A file that was moved, or a restore without it, may be the cause. Put "
+            f"{_shown_database(settings)} does not exist, but storage.root {root.absolute()} has {trace}. "
+            "A file that was moved, or a restore without it, may be the cause. Put "
             f"{url.database} back with its -wal file, correct database_url, or restore a backup into an empty "
             "directory with `glam-node restore`. To start without the former studies, accounts and audit trail, move "
             f"{root.absolute()} away."
         )
     return ""
+
+
+def _stored_images(root: Path) -> str:
+    """Return words for the images of studies in a storage root; empty if there are none. Raises OSError."""
+    stored = root / "instances"
+    return "images of studies" if stored.is_dir() and next(stored.iterdir(), None) else ""
 
 
 def bind_root(sessions: SessionFactory, settings: Settings) -> str:

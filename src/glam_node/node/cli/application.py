@@ -99,6 +99,7 @@ def reading_sessions(ctx: typer.Context, settings: "Settings") -> "SessionFactor
         PermanentError: The database does not exist, or its schema is not that of this version.
     """
     from glam_node.node.bootstrap import database_trouble
+    from glam_node.node.bootstrap.base_node import lost_database
     from glam_node.node.db import migrate
     from glam_node.node.db.engine import database_url, open_database, reading
     from glam_node.node.errors import PermanentError
@@ -109,6 +110,8 @@ def reading_sessions(ctx: typer.Context, settings: "Settings") -> "SessionFactor
     with database_trouble(settings):
         revision = migrate.revision_at(url)
         if revision != migrate.newest():
+            if not revision and (lost := lost_database(settings)):
+                raise PermanentError(lost)
             cause = "" if revision or settings.database_url else missing_marker(settings.storage.root)
             trouble = _unusable(without_password(url), revision, older=migrate.knows(revision))
             raise PermanentError(f"{cause} {trouble}".strip())

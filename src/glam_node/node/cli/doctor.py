@@ -1,7 +1,7 @@
 """The command `glam-node doctor`, which checks everything that a node needs."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,8 @@ from glam_node.node.cli.application import (
 )
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from glam_node.node.cli.checks import Check
     from glam_node.settings.schema import Settings
 
@@ -102,10 +104,22 @@ def _refuse_unknown(without: set[str], names: list[str], settings: "Settings") -
     unknown = sorted(
         word
         for word in without
-        if not any(is_named(name, {word}) for name in names)
-        and word.partition(".")[0] not in type(settings).model_fields
+        if not any(is_named(name, {word}) for name in names) and not _is_in(settings, word.split("."))
     )
     if unknown:
         raise typer.BadParameter(
             f"there is no check {', '.join(unknown)}. The checks are: {', '.join(names)}.", param_hint="--without"
         )
+
+
+def _is_in(settings: "BaseModel", key: list[str]) -> bool:
+    """Return whether the settings have this section or key, such as ["destinations", "archive"]."""
+    value: object = settings
+    for name in key:
+        if isinstance(value, Mapping):
+            known, value = name in value, value.get(name)
+        else:
+            known, value = name in getattr(type(value), "model_fields", {}), getattr(value, name, None)
+        if not known:
+            return False
+    return True

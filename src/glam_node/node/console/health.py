@@ -49,7 +49,11 @@ def _database(node: Node) -> str:
 
 
 def _storage(node: Node) -> str:
-    node.store.require()
+    try:
+        node.store.require()
+    except TransientError as error:
+        # Everybody may read this page, so the path of the storage root is left out.
+        raise TransientError("storage.root has lost its marker file. Is the share or disk mounted?") from error
     free, least = node.store.free_bytes(), node.settings.storage.minimum_free_bytes
     if free < least:
         raise TransientError(f"{free} bytes are free; below {least} bytes C-STORE is refused.")

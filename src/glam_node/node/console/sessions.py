@@ -5,6 +5,8 @@ import hmac
 import secrets
 import threading
 from collections import defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -12,6 +14,7 @@ from urllib.parse import quote, unquote
 
 import structlog
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,6 +26,8 @@ from glam_node.node.domain.account import Account, SignedIn
 log = structlog.get_logger(__name__)
 
 LIFETIME = timedelta(hours=8)
+USE_PRECISION = 0.02
+"""Share of the idle time within which a further click is not recorded."""
 WINDOW = timedelta(minutes=5)
 ATTEMPTS_OF_ADDRESS, ATTEMPTS_OF_NAME = 10, 10
 _FORM = b"form of the glam-node console"
@@ -137,16 +142,22 @@ class Sessions:
         # After a change of a local account, its owner must sign in again.
         if not found.account.issuer and (present is None or _sealed(present) != found.account):
             return None
-        if used:
+        if used and now - found.used_at >= self._idle * USE_PRECISION:
             self._use(token, now)
         return found.account
 
     def _use(self, token: str, now: datetime) -> None:
+        with self._unless_full("use_not_recorded") as session:
+            console_sessions.use(session, _digest(token), now)
+
+    @contextmanager
+    def _unless_full(self, event: str) -> Iterator[Session]:
+        """Open a session whose failure is only logged: pages stay readable while nothing can be written."""
         try:
             with self._write() as session:
-                console_sessions.use(session, _digest(token), now)
-        except OperationalError as error:  # pages stay readable while nothing can be written, as on a full disk
-            log.warning("use_not_recorded", failure=type(error).__name__)
+                yield session
+        except OperationalError as error:
+            log.warning(event, failure=type(error).__name__)
 
     def id_token(self, token: str) -> str:
         """Return the ID token with which the person signed in; empty if no provider was used."""
@@ -173,7 +184,7 @@ class Sessions:
             flash = console_sessions.flash_of(session, _digest(token))
         if flash is None:
             return None
-        with self._write() as session:
+        with self._unless_full("notice_not_removed") as session:
             console_sessions.leave_flash(session, _digest(token), None)
         return Flash(**flash)
 

@@ -154,7 +154,8 @@ def _decided(rule: SiteRule, judged: Eligibility, count: int) -> Decision:
         reason = f"{matches}; dry run: {images} images would be analysed, the results sent to {goes_to}"
         return Decision(Eligibility(False, rule.title, reason, (), judged.left_out), action=rule.action)
     shadow = rule.action is Action.SHADOW
-    outcome = f"in shadow, nothing is sent to {goes_to}" if shadow else f"the results go to {goes_to}"
+    not_to = "" if rule.destinations is None else f" to {goes_to}"
+    outcome = f"in shadow, nothing is sent{not_to}" if shadow else f"the results go to {goes_to}"
     reason = f"{matches}; {outcome}; {judged.reason}"
     return Decision(
         Eligibility(True, rule.title, reason, judged.instances, judged.left_out),
