@@ -38,6 +38,8 @@ MEANT = [
     ("ISO_IR144", CYRILLIC.encode("iso8859-5"), CYRILLIC),
     ("ISO 8859-5", CYRILLIC.encode("iso8859-5"), CYRILLIC),
     ("ISO_IR 8859-1", LATIN.encode("latin1"), LATIN),
+    ("ISO_IR 192", LATIN.encode("latin1"), LATIN),
+    ("UTF-8", LATIN.encode("latin1"), LATIN),
 ]
 LEGAL = [
     ("ISO_IR 100", LATIN.encode("latin1"), LATIN),
