@@ -17,8 +17,6 @@ from glam_node.node.cli.application import (
 )
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from glam_node.node.cli.checks import Check
     from glam_node.settings.schema import Settings
 
@@ -112,7 +110,7 @@ def _refuse_unknown(without: set[str], names: list[str], settings: "Settings") -
         )
 
 
-def _is_in(settings: "BaseModel", key: list[str]) -> bool:
+def _is_in(settings: "Settings", key: list[str]) -> bool:
     """Return whether the settings have this section or key, such as ["destinations", "archive"]."""
     value: object = settings
     for name in key:
