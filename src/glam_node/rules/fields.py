@@ -5,7 +5,7 @@ import re
 
 from pydicom.datadict import dictionary_VR, keyword_dict
 
-from glam_node.rules.expression import ValueKind
+from glam_node.rules.expression import Expression, ValueKind, comparisons
 
 NODE_FIELDS: dict[str, tuple[ValueKind, str]] = {
     "calling_ae_title": (ValueKind.TEXT, "AE title of the peer that sent the image."),
@@ -16,6 +16,19 @@ NODE_FIELDS: dict[str, tuple[ValueKind, str]] = {
     "images": (ValueKind.NUMBER, "Number of images of the study that would be analysed."),
 }
 """The fields that the node adds: by name, the kind of their values and their meaning."""
+
+RESULT_FIELDS: dict[str, tuple[ValueKind, str]] = {
+    "malignant_score": (ValueKind.NUMBER, "Largest malignant score of an image, 0 to 1."),
+    "benign_score": (ValueKind.NUMBER, "Largest benign score of an image, 0 to 1."),
+    "malignant_images": (ValueKind.NUMBER, "Number of images whose malignant score reaches its operating point."),
+    "benign_images": (ValueKind.NUMBER, "Number of images whose benign score reaches its operating point."),
+    "findings": (ValueKind.NUMBER, "Number of findings in all images."),
+    "remarks": (ValueKind.NUMBER, "Number of remarks on images."),
+    "images_not_analysed": (ValueKind.NUMBER, "Number of images whose analysis failed."),
+}
+"""The fields that an analysis adds, with the same values for all images of a study; kind and meaning by name."""
+
+_ADDED = NODE_FIELDS | RESULT_FIELDS
 
 LONGEST_PATH = 4
 """The largest number of keywords in a path."""
@@ -45,13 +58,14 @@ def kind_of(path: str) -> ValueKind:
     """Return the kind of a field's values.
 
     Args:
-        path: A field: a name of NODE_FIELDS, or DICOM keywords joined by dots, the last one inside the others.
+        path: A field: a name of NODE_FIELDS or RESULT_FIELDS, or DICOM keywords joined by dots, the last one inside
+            the others.
 
     Raises:
         FieldError: The field is unknown, or no rule may use it.
     """
-    if path in NODE_FIELDS:
-        return NODE_FIELDS[path][0]
+    if path in _ADDED:
+        return _ADDED[path][0]
     *holders, last = path.split(".")
     if len(holders) >= LONGEST_PATH:
         raise FieldError(f"a path has at most {LONGEST_PATH} keywords")
@@ -72,18 +86,23 @@ def is_shown(path: str) -> bool:
 
     Free text, dates and attributes of the patient are not shown.
     """
-    return path in NODE_FIELDS or not _NOT_SHOWN.fullmatch(path)
+    return path in _ADDED or not _NOT_SHOWN.fullmatch(path)
 
 
 def is_of_the_header(path: str) -> bool:
     """Return whether the field's values come from the image's header, and not from the node."""
-    return path not in NODE_FIELDS
+    return path not in _ADDED
+
+
+def asks_about_results(expression: Expression) -> bool:
+    """Return whether an expression can be evaluated only after the analysis."""
+    return any(comparison.field in RESULT_FIELDS for comparison in comparisons(expression))
 
 
 def _value_representation(keyword: str) -> str:
     if keyword not in keyword_dict:
         allowed = (one for one in keyword_dict if not _identifies_a_person(one))
-        near = difflib.get_close_matches(keyword, [*allowed, *NODE_FIELDS], 1)
+        near = difflib.get_close_matches(keyword, [*allowed, *_ADDED], 1)
         raise FieldError(f"{keyword} is not a DICOM keyword" + (f"; did you mean {near[0]}?" if near else ""))
     if _identifies_a_person(keyword):
         raise FieldError(f"{keyword} may identify a person, so no rule may use it")

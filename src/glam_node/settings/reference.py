@@ -67,6 +67,7 @@ _EXAMPLES = {
     '"percent" or': '"ten"',
     "an expression": "'Manufacturer == \"HOLOGIC, Inc.\"'",
     "a list, each a name": '["archive"]',
+    'a list, each "segmentation"': '["measurement_report"]',
     "a list, each a string": '["archive"]',
     '"urgent" or': '"urgent"',
     '"SCT" or': '"SRT"',

@@ -36,7 +36,7 @@ EFFECTS: Mapping[KeyPath, tuple[str, ...] | str] = {
     ("sources",): _DISPATCHER,
     ("assembly",): _DISPATCHER,
     ("eligibility",): _JUDGEMENT,
-    ("rules",): ("dispatcher", "console"),
+    ("rules",): _JUDGEMENT,
     ("storage",): ("dispatcher", "worker", "console", "receiver"),
     ("storage", "root"): NODE,
     ("retention",): _DISPATCHER,

@@ -1,11 +1,17 @@
 """Settings of [rules.NAME]."""
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from glam_node.result_kinds import ANALYSIS_KINDS
 from glam_node.settings.section import Section, contradiction
-from glam_node.settings.values import Name
+from glam_node.settings.values import Name, Seconds
+
+if TYPE_CHECKING:
+    AnalysisKind = str
+else:
+    AnalysisKind = Literal[tuple(ANALYSIS_KINDS)]
 
 _WHEN = "an expression: `glam-node rules explain` lists fields, operators and examples"
 
@@ -29,9 +35,10 @@ class RuleSettings(Section):
 
     when: When
     """Condition on the attributes of the images."""
-    then: Literal["analyse", "ignore", "shadow", "dry_run"] = "analyse"
+    then: Literal["analyse", "ignore", "shadow", "dry_run", "hold"] = "analyse"
     """analyse: analyse the study and send its results; ignore: leave out the study, or with level = "image" the image;
-    shadow: analyse the study but send nothing; dry_run: only record what would be done."""
+    shadow: analyse the study but send nothing; dry_run: only record what would be done; hold: analyse the study and
+    hold it with its results until it is released."""
     level: Literal["study", "image"] = "study"
     """study: the rule decides about studies; image: every image that meets the condition is left out, before the rules
     for studies apply."""
@@ -42,6 +49,10 @@ class RuleSettings(Section):
     """Names of the destinations that the results are sent to; unset: all."""
     priority: Literal["urgent", "screening", "backfill"] | None = None
     """Priority of the study; unset: that of the peer that sent it."""
+    results: tuple[AnalysisKind, ...] | None = None
+    """Kinds of result to send, of those that a destination asks for; unset: all of them."""
+    hold_time: Seconds | None = None
+    """Seconds after which a study that the rule holds is released; unset: it is held until a person releases it."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -52,6 +63,27 @@ class RuleSettings(Section):
         for key in ("destinations", "priority"):
             if self.then == "ignore" and getattr(self, key) is not None:
                 raise contradiction(key, 'is for studies that are analysed: then = "ignore"')
+        if self.decides_about_results:
+            self._check_decision_about_results()
+        if self.hold_time is not None and self.then != "hold":
+            raise contradiction("hold_time", 'is for then = "hold"')
         if self.destinations == ():
             raise contradiction("destinations", 'is empty: to analyse without sending results, set then = "shadow"')
         return self
+
+    @property
+    def decides_about_results(self) -> bool:
+        """Whether the rule is evaluated after the analysis: it asks about results, chooses their kinds or holds."""
+        from glam_node.rules.fields import asks_about_results
+        from glam_node.rules.grammar import parse
+
+        return self.then == "hold" or self.results is not None or asks_about_results(parse(self.when))
+
+    def _check_decision_about_results(self) -> None:
+        after = "the rule is evaluated after the analysis, since it asks about results, chooses their kinds or holds"
+        if self.level == "image" or self.then in ("ignore", "dry_run"):
+            raise contradiction("then", f'{after}: it must be "analyse", "shadow" or "hold", with level = "study"')
+        if self.priority is not None:
+            raise contradiction("priority", f"{after}, when the priority has had its effect: set it in another rule")
+        if self.results == ():
+            raise contradiction("results", 'is empty: to send no result, set then = "shadow"')

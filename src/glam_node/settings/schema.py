@@ -253,6 +253,14 @@ class Settings(Section):
             for destination in rule.destinations or ():
                 if destination not in self.destinations:
                     raise contradiction(f"rules.{name}.destinations", f"there is no destinations.{destination}")
+            goes_to = [self.destinations[one] for one in rule.destinations or self.destinations]
+            asked = {kind for destination in goes_to for kind in destination.results}
+            lacking = [kind for kind in rule.results or () if kind not in asked]
+            if lacking and goes_to:
+                raise contradiction(
+                    f"rules.{name}.results",
+                    f"no destination of the rule asks for {lacking[0]}: add it to destinations.NAME.results",
+                )
         return self
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from glam_node.inference.phantom import make_exam
 from glam_node.inference.threshold import ThresholdPredictor, threshold_package
 from glam_node.node.db import audit, conflicts, studies
 from glam_node.node.db.engine import SessionFactory, open_database
+from glam_node.node.db.standing import set_standing
 from glam_node.node.domain.conflict import Conflict
 from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.study import Standing, StudyState
@@ -169,7 +170,7 @@ def test_a_study_of_two_patients_is_backed_up_with_its_files(
         complete = studies.set_state(session, bench.study(), StudyState.COMPLETE, "quiet_time", "")
         studies.set_state(session, complete, StudyState.INELIGIBLE, "two_patients", "birth date differs")
         if is_set_aside:
-            studies.set_standing(session, complete, Standing.SET_ASIDE, "of another person")
+            set_standing(session, complete, Standing.SET_ASIDE, "of another person")
     assert back().files == 4
     restored, report = again()
     assert (restored.study(), report.retired) == (bench.study(), 0)

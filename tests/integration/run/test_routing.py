@@ -37,6 +37,11 @@ ae_title = "PLANNED"
 host = "127.0.0.1"
 port = 1
 mode = "dry_run"
+[rules.after]
+when = 'findings > 1000'
+then = "hold"
+hold_time = 1.0
+results = ["segmentation"]
 [rules.spot]
 when = 'KVP == 99'
 then = "ignore"
@@ -106,7 +111,10 @@ def all_judged(node: Node) -> bool:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.features("rules.*", "destinations.NAME.mode*")
+@pytest.mark.features(
+    "rules.NAME.when", "rules.NAME.then*", "rules.NAME.level*", "rules.NAME.holds_for*", "destinations.NAME.mode*"
+)
+@pytest.mark.features("rules.NAME.destinations", "rules.NAME.priority*", "rules.NAME.hold_time")
 def test_rules_route_studies_to_two_archives_into_shadow_and_nowhere(
     archive: Archive, trial: Archive, tmp_path: Path
 ) -> None:

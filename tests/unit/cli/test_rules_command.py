@@ -20,8 +20,8 @@ def exam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a small phantom exam to `exam` and the settings of the page to `node.toml`."""
     monkeypatch.chdir(tmp_path)
     glam_node("phantom", "--out", "exam", "--rows", "256", "--columns", "192")
-    (block,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    (tmp_path / "node.toml").write_text(block)
+    blocks = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "node.toml").write_text("".join(blocks))
     return tmp_path / "exam"
 
 
@@ -60,6 +60,23 @@ def test_the_rule_that_decides_is_named_with_what_images_say(exam: Path) -> None
     assert any("PatientAge is missing" in line or "PatientAge is not shown" in line for line in said)
 
 
+def test_a_rule_about_results_is_tried_with_assumed_results(exam: Path) -> None:
+    settings = exam.parent / "results.toml"
+    settings.write_text("[rules.found]\nwhen = 'malignant_score >= 0.5 and images > 0'\nthen = 'hold'\n")
+    told = glam_node("--settings", settings, "rules", "test", exam).stdout
+    assert "after the analysis: rules.found: depends on the results" in told
+    assert "rules.found is evaluated after the analysis" in told
+    for value, said in (("0.9", "hold by rules.found: malignant_score >= 0.5"), ("0.1", "no rule about results holds")):
+        told = glam_node("--settings", settings, "rules", "test", exam, "--assume", f"malignant_score={value}").stdout
+        assert f"after the analysis: {said}" in told
+
+
+@pytest.mark.parametrize("text", ["malignant_score", "malignant_score=high", "KVP=28", "findings=nan"])
+def test_an_assumption_that_is_not_a_number_of_a_field_of_results_is_refused(exam: Path, text: str) -> None:
+    told = glam_node("rules", "test", exam, "--assume", text, expect=2).stderr
+    assert "write FIELD=NUMBER" in " ".join(told.replace("│", " ").split())
+
+
 def test_a_file_that_is_not_dicom_is_named(exam: Path) -> None:
     (exam / "notes.txt").write_text("no image")
     told = glam_node("--settings", "node.toml", "rules", "test", exam).stdout
@@ -78,6 +95,12 @@ def test_a_wrong_rule_is_found_when_settings_are_checked(tmp_path: Path) -> None
     path.write_text("[rules.three]\nwhen = 'KVP > 1'\ndestinations = ['nowhere']\n")
     told = glam_node("settings", "check", "--settings", path, expect=1).stderr
     assert "rules.three.destinations: there is no destinations.nowhere" in told
+    path.write_text(
+        "[rules.four]\nwhen = 'findings > 0'\nresults = ['encapsulated_pdf']\n"
+        "[destinations.archive]\nkind = 'folder'\npath = '/srv/trial'\n"
+    )
+    told = glam_node("settings", "check", "--settings", path, expect=1).stderr
+    assert "rules.four.results: no destination of the rule asks for encapsulated_pdf" in told
 
 
 @pytest.mark.parametrize(
@@ -87,6 +110,10 @@ def test_a_wrong_rule_is_found_when_settings_are_checked(tmp_path: Path) -> None
         ("level = 'image'\nthen = 'ignore'\nholds_for = 'all'", "rules.one.holds_for: is for studies"),
         ("then = 'ignore'\npriority = 'urgent'", "rules.one.priority: is for studies that are analysed"),
         ("destinations = []", "rules.one.destinations: is empty"),
+        ("hold_time = 5", "rules.one.hold_time: is for then"),
+        ("then = 'hold'\npriority = 'urgent'", "rules.one.priority: the rule is evaluated after the analysis"),
+        ("then = 'ignore'\nresults = ['segmentation']", "rules.one.then: the rule is evaluated after the analysis"),
+        ("results = []", "rules.one.results: is empty"),
     ],
 )
 def test_a_rule_that_contradicts_itself_is_refused(tmp_path: Path, more: str, message: str) -> None:

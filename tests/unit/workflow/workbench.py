@@ -135,6 +135,7 @@ class Workbench:
             self.shadow,
             self.dry_run,
             least_free_bytes=LEAST_FREE_BYTES,
+            site=tuple(rule for rule in self.site if rule.of_results),
         )
 
     def receive(self, *images: Dataset) -> None:

@@ -93,6 +93,7 @@ def build_node(settings: Settings) -> Node:
         dry_run={name: one.results for name, one in settings.destinations.items() if one.mode == "dry_run"},
         kinds=kind_policy(settings),
         least_free_bytes=settings.storage.pause_free_bytes,
+        site=tuple(rule for rule in site_rules(settings) if rule.of_results),
     )
     return Node(
         settings=settings,

@@ -61,6 +61,9 @@ def site_rules(settings: Settings) -> tuple[SiteRule, ...]:
             rule.holds_for == "all",
             rule.destinations,
             None if rule.priority is None else Priority[rule.priority.upper()],
+            rule.decides_about_results,
+            rule.results,
+            rule.hold_time,
         )
         for name, rule in settings.rules.items()
     )

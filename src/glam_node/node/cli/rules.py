@@ -1,6 +1,7 @@
 """The command `glam-node rules`, which tests and explains the rules of a site."""
 
-from dataclasses import asdict
+import math
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,16 +28,25 @@ def test(
         ),
     ],
     calling_ae_title: Annotated[str, typer.Option(help="Assume this AE title of the sender. Default: none.")] = "",
+    assume: Annotated[
+        list[str],
+        typer.Option(
+            metavar="FIELD=NUMBER",
+            help="Assume this result for the rules about results, such as malignant_score=0.8. Default: none.",
+        ),
+    ] = [],  # noqa: B006 - typer copies it
     settings: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show which rule would decide on files, and why. Nothing is analysed, stored or sent."""
+    assumed = dict(map(_assumed, assume))
     configured = command_settings(ctx, settings)
     from glam_node.node.bootstrap import rule_trial
     from glam_node.node.demo.exam import all_files
     from glam_node.node.workflow.assemble.rule_trial import try_rules
 
-    tried = try_rules(all_files(paths), rule_trial(configured), calling_ae_title, datetime.now(UTC))
+    trial = replace(rule_trial(configured), assumed=assumed)
+    tried = try_rules(all_files(paths), trial, calling_ae_title, datetime.now(UTC))
     if as_json:
         print_json(asdict(tried))
     else:
@@ -49,6 +59,20 @@ def explain() -> None:
     from glam_node.rules.reference import explanation
 
     typer.echo(explanation(), nl=False)
+
+
+def _assumed(text: str) -> tuple[str, float]:
+    from glam_node.rules.fields import RESULT_FIELDS
+
+    name, _, number = text.partition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if name not in RESULT_FIELDS or not math.isfinite(value):
+        fields = ", ".join(RESULT_FIELDS)
+        raise typer.BadParameter(f"{text}: write FIELD=NUMBER, with one of {fields}.", param_hint="--assume")
+    return name, value
 
 
 def _print(tried: "Tried") -> None:
@@ -66,6 +90,8 @@ def _print_study(study: "TriedStudy") -> None:
     goes_to = ", ".join(study.destinations) or "nowhere"
     priority = f", {study.priority}" if study.priority else ""
     screen.print(f"  {study.outcome}{priority} by {study.rule}: {study.reason}", soft_wrap=True)
+    if study.after_analysis:
+        screen.print(f"  after the analysis: {study.after_analysis}", soft_wrap=True)
     screen.print(f"  results would go to {goes_to}", soft_wrap=True)
     table = Table("file", "view", "outcome", "rule", "what it says")
     for image in study.images:

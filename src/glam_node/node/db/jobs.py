@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db import standing
 from glam_node.node.db.changes import change, mark_changed
+from glam_node.node.db.job_rows import as_job, routing_values
 from glam_node.node.db.tables import JobRow
 from glam_node.node.domain.job import FailureKind, InferenceJob, JobState, Priority, Routing, WrittenKinds
 
@@ -40,15 +41,13 @@ def add(
         lease_owner="",
         next_attempt_at=now,
         created_at=now,
-        rule=routing.rule,
-        shadow=routing.shadow,
-        destinations=None if routing.destinations is None else list(routing.destinations),
+        **routing_values(routing),
     )
     if sop_instance_uids:
         mark_changed(session, [study_instance_uid])
     session.add(row)
     session.flush()
-    return _job(row)
+    return as_job(row)
 
 
 def add_notice(session: Session, study_instance_uid: str, settings_digest: str, now: datetime) -> InferenceJob:
@@ -59,7 +58,7 @@ def add_notice(session: Session, study_instance_uid: str, settings_digest: str, 
 def get(session: Session, job_id: str) -> InferenceJob | None:
     """Return the job; None if there is no job of that ID."""
     row = session.get(JobRow, job_id, populate_existing=True)
-    return None if row is None else _job(row)
+    return None if row is None else as_job(row)
 
 
 def of_study(session: Session, study_instance_uid: str) -> list[InferenceJob]:
@@ -162,16 +161,19 @@ def succeed(
     stage_seconds: Sequence[tuple[str, float]],
     failure: str = "",
     written_for: Mapping[str, WrittenKinds] | None = None,
+    routing: Routing | None = None,
 ) -> bool:
     """Record that the job succeeded; return False if this attempt no longer holds the job.
 
     `failure` describes the result that could not be written, if any; `stage_seconds` are name and seconds per stage;
-    `written_for` are the kinds that were written, by destination.
+    `written_for` are the kinds that were written, by destination; `routing` is that of a rule about results.
     """
     kind = FailureKind.RESULT_NOT_WRITTEN if failure else FailureKind.NONE
     values: dict[str, Any] = {"stage_seconds": [list(stage) for stage in stage_seconds], "finished_at": now}
     values |= {"algorithm_version": algorithm_version, "failure": failure, "failure_kind": kind}
     values["written_for"] = None if written_for is None else {name: asdict(one) for name, one in written_for.items()}
+    if routing is not None:
+        values |= routing_values(routing) | {"submitted_routing": asdict(job.submitted_routing or job.routing)}
     return bool(_change(session, _held(job), state=JobState.SUCCEEDED, lease_expires_at=None, **values))
 
 
@@ -266,33 +268,8 @@ def _change(session: Session, condition: ColumnElement[bool], **values: Any) -> 
     if "state" in values:
         is_analysis = cast(JobRow.sop_instance_uids, String) != "[]"
         mark_changed(session, select(JobRow.study_instance_uid).where(condition, is_analysis))
-    return [_job(row) for row in change(session, JobRow, condition, **values)]
+    return [as_job(row) for row in change(session, JobRow, condition, **values)]
 
 
 def _found(session: Session, query: Select[Any]) -> list[InferenceJob]:
-    return [_job(row) for row in session.scalars(query.execution_options(populate_existing=True))]
-
-
-def _job(row: JobRow) -> InferenceJob:
-    return InferenceJob(
-        job_id=row.job_id,
-        study_instance_uid=row.study_instance_uid,
-        state=JobState(row.state),
-        attempt=row.attempt,
-        sop_instance_uids=tuple(row.sop_instance_uids),
-        priority=Priority(row.priority),
-        settings_digest=row.settings_digest,
-        algorithm_version=row.algorithm_version,
-        lease_owner=row.lease_owner,
-        lease_expires_at=row.lease_expires_at,
-        next_attempt_at=row.next_attempt_at,
-        failure=row.failure,
-        failure_kind=FailureKind(row.failure_kind),
-        created_at=row.created_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        stage_seconds=tuple((str(stage), float(seconds)) for stage, seconds in row.stage_seconds),
-        routing=Routing(row.rule, row.shadow, None if row.destinations is None else tuple(row.destinations)),
-        written_for=row.written_for
-        and {name: WrittenKinds(one["settings_digest"], tuple(one["kinds"])) for name, one in row.written_for.items()},
-    )
+    return [as_job(row) for row in session.scalars(query.execution_options(populate_existing=True))]

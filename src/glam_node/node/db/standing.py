@@ -1,17 +1,49 @@
-"""Filters that leave out rows of studies that are held or set aside."""
+"""Standing of studies, and filters that leave out rows of studies that are held or set aside."""
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from glam_node.node.db.tables import StudyRow
+from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, Study
 
 Tally = dict[tuple[str, ...], int]
 
 # This text must equal the condition of the partial index ix_studies_not_free, so that the database uses the index.
 _NOT_FREE = "studies.standing <> 'FREE'"
+
+
+def set_standing(
+    session: Session, study: Study, standing: Standing, reason: str, held_until: datetime | None = None
+) -> Study:
+    """Free, hold or set aside the study because of `reason`, and return it.
+
+    Args:
+        session: A session in a transaction.
+        study: The study.
+        standing: The new standing.
+        reason: The reason, for people.
+        held_until: The time at which the node releases a study that is held; None if a person releases it.
+
+    Raises:
+        ValueError: The transition is not legal.
+    """
+    row = session.get_one(StudyRow, study.study_instance_uid, with_for_update={"key_share": True})
+    if standing not in LEGAL_STANDINGS[Standing(row.standing)]:
+        raise ValueError(f"study {study.study_instance_uid} cannot go from {row.standing} to {standing}")
+    row.standing, row.standing_reason, row.held_until = standing, reason, held_until
+    row.version = StudyRow.version + 1
+    return replace(study, standing=standing, standing_reason=reason)
+
+
+def to_release(session: Session, now: datetime) -> list[str]:
+    """Return the UIDs of the studies that were held until a time that is over."""
+    query = select(StudyRow.study_instance_uid).where(text(f"{_NOT_FREE} AND studies.standing = 'HELD'"))
+    return list(session.scalars(query.where(StudyRow.held_until <= now).order_by(StudyRow.study_instance_uid)))
 
 
 def may_proceed(study_instance_uid: InstrumentedAttribute[str]) -> ColumnElement[bool]:

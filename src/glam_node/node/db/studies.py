@@ -20,7 +20,7 @@ from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.eligibility import is_mammogram
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 from glam_node.node.domain.job import JobState
-from glam_node.node.domain.study import LEGAL_STANDINGS, LEGAL_TRANSITIONS, Standing, Study, StudyState
+from glam_node.node.domain.study import LEGAL_TRANSITIONS, Standing, Study, StudyState
 from glam_node.node.domain.words import by_number, counted
 from glam_node.node.errors import PermanentError
 
@@ -231,19 +231,6 @@ def reopen(session: Session, study_instance_uid: str, now: datetime) -> None:
     if row.state != StudyState.RECEIVING:
         _move(row, StudyState.RECEIVING, "", "")
         row.receiving_since = now
-
-
-def set_standing(session: Session, study: Study, standing: Standing, reason: str) -> Study:
-    """Free, hold or set aside the study because of `reason`, and return it.
-
-    Raises:
-        ValueError: The transition is not legal.
-    """
-    row = session.get_one(StudyRow, study.study_instance_uid, with_for_update=_LOCK)
-    if standing not in LEGAL_STANDINGS[Standing(row.standing)]:
-        raise ValueError(f"study {study.study_instance_uid} cannot go from {row.standing} to {standing}")
-    row.standing, row.standing_reason, row.version = standing, reason, StudyRow.version + 1
-    return replace(study, standing=standing, standing_reason=reason)
 
 
 def _move(row: StudyRow, state: StudyState, rule: str, reason: str) -> None:

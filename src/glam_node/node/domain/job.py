@@ -54,7 +54,7 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Routing of a job's results, fixed when the job was created."""
+    """Routing of a job's results, fixed when the job was created; a rule about results may change it afterwards."""
 
     rule: str = ""
     """Title of the site's rule that decided, such as rules.NAME; empty if no rule applied."""
@@ -62,6 +62,8 @@ class Routing:
     """True if results are kept and not sent."""
     destinations: tuple[str, ...] | None = None
     """Names of the destinations; None for all."""
+    results: tuple[str, ...] | None = None
+    """Kinds of results, of those that a destination asks for; None for all."""
 
     def same_way(self, other: "Routing") -> bool:
         """Return whether results go to the same destinations, regardless of the rule that decided."""
@@ -107,6 +109,8 @@ class InferenceJob:
     routing: Routing = field(default_factory=Routing)
     written_for: Mapping[str, WrittenKinds] | None = None
     """Kinds that were written, by destination; None before the job succeeded, or if an older version ran it."""
+    submitted_routing: Routing | None = None
+    """Routing with which the job was created, if a rule about results has changed it since."""
 
     @property
     def has_results(self) -> bool:

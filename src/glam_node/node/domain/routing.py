@@ -1,7 +1,8 @@
 """Routing rules of a site: the choice of the studies to analyse, and of the destinations of their results."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 
@@ -34,6 +35,8 @@ class Action(StrEnum):
     """The study is analysed and its results are not sent."""
     DRY_RUN = "dry_run"
     """The study is not analysed; the decision is only recorded."""
+    HOLD = "hold"
+    """The study is analysed, and held with its results until it is released."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,12 @@ class SiteRule:
     """Names of the destinations; None for all."""
     priority: Priority | None = None
     """Priority of the job; None for the priority of the sender."""
+    of_results: bool = False
+    """True if the rule is evaluated after the analysis."""
+    results: tuple[str, ...] | None = None
+    """Kinds of results, of those that a destination asks for; None for all."""
+    hold_time_s: float | None = None
+    """Seconds after which a held study is released; None if a person releases it."""
 
     @property
     def title(self) -> str:
@@ -100,12 +109,66 @@ def decide(study: Study, policy: EligibilityPolicy, site: tuple[SiteRule, ...], 
         judged = judge(study, policy, left_out)
         if not judged.eligible:
             return Decision(judged, action=Action.IGNORE)
-    for rule in site:
-        if not rule.of_images:
-            count = _count(rule, judged, headers)
-            if count == len(judged.instances) or (count and not rule.for_all):
-                return _decided(rule, judged, count)
-    return Decision(judged)
+    found = _first_that_holds((rule for rule in site if not rule.of_images and not rule.of_results), judged, headers)
+    return Decision(judged) if found is None else _decided(found[0], judged, found[1])
+
+
+@dataclass(frozen=True, slots=True)
+class ResultDecision:
+    """Decision of a rule about the results of a study."""
+
+    rule: SiteRule
+    reason: str
+
+    def routing(self, before: Routing) -> Routing:
+        """Return the routing of the results; the rule can neither undo a shadow nor leaves destinations unset."""
+        destinations = before.destinations if self.rule.destinations is None else self.rule.destinations
+        shadow = before.shadow or self.rule.action is Action.SHADOW
+        return Routing(self.rule.title, shadow, destinations, self.rule.results)
+
+    def held_until(self, now: datetime) -> datetime | None:
+        """Return the time at which a held study is released; None if a person releases it."""
+        seconds = self.rule.hold_time_s
+        return None if seconds is None else now + timedelta(seconds=seconds)
+
+
+def decide_on_results(
+    instances: Sequence[SOPInstance], site: Iterable[SiteRule], values: Headers
+) -> ResultDecision | None:
+    """Return the decision of the first rule about results whose expression holds, or None if none holds.
+
+    Args:
+        instances: The images of the analysis.
+        site: The routing rules of the site, in their order.
+        values: The header fields and the facts of the analysis that `site` asks about, by SOP Instance UID.
+    """
+    judged = Eligibility(True, "", "", tuple(instances), {})
+    found = _first_that_holds((rule for rule in site if rule.of_results), judged, values)
+    if found is None:
+        return None
+    rule, count = found
+    matches = f"{rule.condition} holds for {count} of {len(instances)} images"
+    return ResultDecision(rule, f"{matches}; {_outcome_of_results(rule)}")
+
+
+def _outcome_of_results(rule: SiteRule) -> str:
+    goes_to = "" if rule.destinations is None else f" go to {', '.join(rule.destinations)}"
+    kinds = "" if rule.results is None else f" as {', '.join(rule.results)}"
+    if rule.action is Action.SHADOW:
+        return "in shadow, nothing is sent"
+    until = "a person releases it" if rule.hold_time_s is None else f"{rule.hold_time_s:g} s have passed"
+    held = f"; the study is held until {until}" if rule.action is Action.HOLD else ""
+    sent = f"the results{goes_to or ' are sent'}{kinds}"
+    return f"{sent}{held}"
+
+
+def _first_that_holds(rules: Iterable[SiteRule], judged: Eligibility, headers: Headers) -> tuple[SiteRule, int] | None:
+    """Return the first rule that holds, and the number of images for which its expression does."""
+    for rule in rules:
+        count = _count(rule, judged, headers)
+        if count == len(judged.instances) or (count and not rule.for_all):
+            return rule, count
+    return None
 
 
 def exclusions(site: tuple[SiteRule, ...], judged: Eligibility, headers: Headers) -> tuple[Exclusion, ...]:

@@ -30,6 +30,7 @@ from glam_node.node.workflow.assemble.rule_headers import headers_of_complete_st
 from glam_node.node.workflow.assemble.submit import announce_waiting_jobs, submit_complete_studies
 from glam_node.node.workflow.operate.recovery import recover, shorten_impossible_waits
 from glam_node.node.workflow.operate.retention import finish_retirement, retire, retire_newer_versions
+from glam_node.node.workflow.operate.standing import release_when_due
 from glam_node.node.workflow.record.alerts import StorageLoss, send_alerts, update_alerts
 from glam_node.node.workflow.record.audit_trail import EVENTS_AT_ONCE, forward_audit_messages, write_audit_messages
 from glam_node.node.workflow.record.events import record_settings
@@ -180,7 +181,7 @@ def write_traces(node: Node, export: Export) -> None:
 
 
 def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
-    """Close and submit complete studies, recover jobs of crashed workers on this host, and announce waiting jobs.
+    """Close and submit complete studies, recover jobs of crashed workers, end holds, and announce waiting jobs.
 
     Each step is a separate transaction, so that its decisions remain stored if the broker does not answer.
 
@@ -201,6 +202,8 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
             )
         with node.sessions.begin() as session:
             recover(session, now)
+        with node.sessions.begin() as session:
+            release_when_due(session, now)
         _need_room(node)
         with node.sessions.begin() as session:
             close_complete_studies(session, now, node.assembly_policy, node.confirmations)

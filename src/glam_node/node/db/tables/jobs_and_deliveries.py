@@ -41,6 +41,8 @@ class JobRow(Base):
     shadow: Mapped[bool] = mapped_column(default=False, server_default=false())
     destinations: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     written_for: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    results: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    submitted_routing: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class WorkerRow(Base):

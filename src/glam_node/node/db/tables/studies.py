@@ -37,6 +37,7 @@ class StudyRow(Base):
     last_received_at: Mapped[datetime]
     standing: Mapped[str] = mapped_column(String(16), default="FREE")
     standing_reason: Mapped[str] = mapped_column(Text, default="")
+    held_until: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=0, server_default="0")
 
 

@@ -1,10 +1,11 @@
 """Settings that a worker runs its jobs with."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, field, replace
 
 from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindPolicy
 from glam_node.node.domain.job import InferenceJob, RetryPolicy, Routing
+from glam_node.node.domain.routing import SiteRule
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.result_kinds import NOT_ANALYSED_REPORT, wanted_kinds
 
@@ -45,6 +46,16 @@ class Audience:
         fallbacks = {name: kinds for name, kinds in self.fallbacks.items() if name in names}
         return replace(self, destinations=destinations, fallbacks=fallbacks)
 
+    def restricted(self, kinds: Collection[str] | None) -> "Audience":
+        """Return this audience with only those kinds of results of its destinations that are in `kinds`; None: all."""
+        if kinds is None:
+            return self
+        destinations = {name: tuple(kind for kind in own if kind in kinds) for name, own in self.destinations.items()}
+        fallbacks = {
+            name: {kind: other for kind, other in own.items() if kind in kinds} for name, own in self.fallbacks.items()
+        }
+        return replace(self, destinations=destinations, fallbacks=fallbacks)
+
 
 @dataclass(frozen=True, slots=True)
 class InferenceContext:
@@ -63,6 +74,8 @@ class InferenceContext:
     """Kinds of image that are analysed; the header is checked again when an image is read."""
     least_free_bytes: int = 0
     """Free bytes in the storage root below which no job is started."""
+    site: tuple[SiteRule, ...] = ()
+    """The site's rules about results, in their order."""
 
     @property
     def destinations(self) -> tuple[str, ...]:
@@ -96,8 +109,12 @@ class InferenceContext:
 
     def would_send(self, routing: Routing) -> dict[str, list[str]]:
         """Return the kinds of results that a job would send, by name of the destination in dry run."""
-        names = routing.destinations
-        return {name: list(kinds) for name, kinds in self.dry_run.items() if names is None or name in names}
+        names, chosen = routing.destinations, routing.results
+        return {
+            name: [kind for kind in kinds if chosen is None or kind in chosen]
+            for name, kinds in self.dry_run.items()
+            if names is None or name in names
+        }
 
     def is_withheld(self, routing: Routing, destination: str) -> bool:
         """Return whether a job's results for the destination are kept and not sent."""

@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from uuid import uuid4
 
 import structlog
 from sqlalchemy.orm import Session
@@ -12,19 +11,21 @@ from sqlalchemy.orm import Session
 from glam_node.inference.findings import Findings
 from glam_node.node.db import audit, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
-from glam_node.node.domain.delivery import Delivery, DeliveryState
+from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob, JobState, WrittenKinds
+from glam_node.node.domain.routing import ResultDecision
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.not_analysed_report import Notice
-from glam_node.node.results.scores import mean_scores, reference_scores, study_scores
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.analyse.context import Audience, InferenceContext
+from glam_node.node.workflow.analyse.hand_over import new_deliveries, success_detail
 from glam_node.node.workflow.analyse.predecessors import earlier_reports
 from glam_node.node.workflow.analyse.result_maker import ResultSelection, UnwrittenResult
+from glam_node.node.workflow.analyse.result_rules import decide_by_findings, hold_results
 from glam_node.node.workflow.analyse.result_writer import Result, write_notice, write_results
 from glam_node.result_kinds import NOT_ANALYSED_REPORT, wanted_kinds
 
@@ -78,12 +79,15 @@ def publish(
         TransientError: The storage root is not the one that the worker started with, or cannot be reached.
     """
     started = time.monotonic()
+    decision = None if job.is_notice or job.has_results else _decision(job, findings, sessions, store, context)
+    if decision is not None:
+        job = replace(job, routing=decision.routing(job.routing), submitted_routing=job.routing)
     write = _notices if job.is_notice else _results
     written = write(job, findings, sessions, store, context)
     store.require()  # a file written while a share is not mounted is in the wrong directory
     stages = (*findings.stage_seconds, ("write", time.monotonic() - started))
     with sessions.begin() as session:
-        queued = _hand_over(session, job, findings, written, stages, context, now())
+        queued = _hand_over(session, job, findings, written, stages, context, now(), decision)
     log.info(
         "job_succeeded",
         job_id=job.job_id,
@@ -96,10 +100,20 @@ def publish(
     return queued
 
 
+def _decision(
+    job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
+) -> ResultDecision | None:
+    """Return the decision of the site's rules about results; a job that writes more results keeps its routing."""
+    with reading(sessions)() as session:
+        instances = studies.find_instances(session, job.sop_instance_uids) if context.site else []
+    return decide_by_findings(findings, instances, context.site, store)
+
+
 def _results(
     job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
 ) -> "_Written":
-    audiences = [audience.by_kinds() for audience in _audiences(job, context)]
+    chosen = (audience.restricted(job.routing.results) for audience in _audiences(job, context))
+    audiences = [audience.by_kinds() for audience in chosen]
     with reading(sessions)() as session:
         instances = studies.find_instances(session, job.sop_instance_uids)
         selections = [[_selection(session, job, group, store) for group in groups] for groups in audiences]
@@ -196,6 +210,7 @@ def _hand_over(
     stages: Sequence[tuple[str, float]],
     context: InferenceContext,
     now: datetime,
+    decision: ResultDecision | None,
 ) -> list[Delivery]:
     uid = job.study_instance_uid
     study = studies.get(session, uid, for_update=True)
@@ -208,16 +223,22 @@ def _hand_over(
         stage_seconds=stages,
         failure=written.failure,
         written_for=_written_for(job, context),
+        routing=None if decision is None else job.routing,
     ):
         raise LeaseLost
     queued = deliveries.add_missing(
-        session, [one for audience, made in written.results for one in _deliveries(job, made, audience, context, now)]
+        session,
+        [one for audience, made in written.results for one in new_deliveries(job, made, audience, context, now)],
     )
     # A study that a late image has reopened meanwhile is judged again when it is complete.
     if study is not None and study.state is StudyState.SUBMITTED and not job.is_notice:
-        studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)
+        because = (study.rule, study.reason) if decision is None else (decision.rule.title, decision.reason)
+        study = studies.set_state(session, study, StudyState.REPORTED, *because)
+        hold_results(session, study, queued, decision, now)
     _record_results(session, job, written, now)
-    detail = _success_detail(job, findings, queued, context)
+    detail = success_detail(job, findings, queued, context)
+    if decision is not None:
+        detail |= {"rule": decision.rule.title, "reason": decision.reason}
     audit.record(session, EventKind.JOB_SUCCEEDED, now, study_instance_uid=uid, **detail)
     return queued
 
@@ -232,51 +253,3 @@ def _record_results(session: Session, job: InferenceJob, written: _Written, now:
         facts = EventDetail(job_id=job.job_id, kind=one.kind, view=one.view, image=one.sop_instance_uid)
         facts["failure"] = one.reason
         audit.record(session, EventKind.RESULT_NOT_WRITTEN, now, study_instance_uid=job.study_instance_uid, **facts)
-
-
-def _success_detail(
-    job: InferenceJob, findings: Findings, queued: Sequence[Delivery], context: InferenceContext
-) -> EventDetail:
-    """Return the detail of JOB_SUCCEEDED, with the results that are withheld or that a dry run would make, if any."""
-    detail: EventDetail = {
-        "job_id": job.job_id,
-        "algorithm_version": findings.algorithm.algorithm_version,
-        "images": len(findings.images),
-        "not_analysed": sum(image.failure is not None for image in findings.images),
-        "mean_scores": mean_scores(findings.images),
-        "study_scores": study_scores(findings.images),
-        "reference_scores": reference_scores(findings.algorithm),
-        "queued": len(queued),
-    }
-    if withheld := sum(one.state is DeliveryState.WITHHELD for one in queued):
-        detail["withheld"] = withheld
-    if would_send := {} if job.is_notice else context.would_send(job.routing):
-        detail["would_send"] = would_send
-    return detail
-
-
-def _deliveries(
-    job: InferenceJob, results: Sequence[Result], audience: Audience, context: InferenceContext, now: datetime
-) -> Iterator[Delivery]:
-    for destination, wanted in audience.destinations.items():
-        goes = DeliveryState.WITHHELD if context.is_withheld(job.routing, destination) else DeliveryState.PENDING
-        instead = audience.fallbacks.get(destination, {}).values()
-        for result in results:
-            if result.kind in wanted or result.kind in instead:
-                yield Delivery(
-                    delivery_id=str(uuid4()),
-                    job_id=job.job_id,
-                    study_instance_uid=job.study_instance_uid,
-                    destination=destination,
-                    sop_class_uid=result.sop_class_uid,
-                    sop_instance_uid=result.sop_instance_uid,
-                    transfer_syntax_uid=result.transfer_syntax_uid,
-                    path=result.path,
-                    state=goes if result.kind in wanted else DeliveryState.STANDBY,
-                    attempt=0,
-                    next_attempt_at=now,
-                    transaction_uid="",
-                    failure="",
-                    created_at=now,
-                    stored_at=None,
-                )

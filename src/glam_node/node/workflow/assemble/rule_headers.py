@@ -1,7 +1,7 @@
 """Header fields of stored images that the site's rules ask about."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import structlog
@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 
 from glam_node.node.db import studies
 from glam_node.node.db.engine import SessionFactory, reading
+from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.routing import Headers, SiteRule
 from glam_node.node.storage.header import read_stored_header
 from glam_node.node.storage.instances import InstanceStore
@@ -36,15 +37,22 @@ def headers_of_complete_studies(
     Raises:
         OSError: The disk failed.
     """
-    fields = asked_fields(site)
+    fields = asked_fields([rule for rule in site if not rule.of_results])
     if not fields:
         return None
     with reading(sessions)() as session:
         waiting = studies.waiting_for_judgement(session, AT_ONCE)
+    return fields_of_images([instance for study in waiting for instance in study.instances], store, fields)
+
+
+def fields_of_images(instances: Iterable[SOPInstance], store: InstanceStore, fields: Sequence[str]) -> Headers:
+    """Return these header fields of stored images by SOP Instance UID; no file is read if there are no fields.
+
+    Raises:
+        OSError: The disk failed.
+    """
     return {
-        instance.sop_instance_uid: _fields_of_file(store.resolve(instance.path), fields)
-        for study in waiting
-        for instance in study.instances
+        one.sop_instance_uid: _fields_of_file(store.resolve(one.path), fields) if fields else {} for one in instances
     }
 
 

@@ -1,18 +1,18 @@
 """Trial of the routing rules on files: the decisions and their reasons, without any effect."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 
 from glam_node.node.domain.eligibility import EligibilityPolicy, judge, standard_view
 from glam_node.node.domain.instance import SOPInstance
-from glam_node.node.domain.routing import Decision, Headers, SiteRule, decide, image_values
+from glam_node.node.domain.routing import Decision, Headers, SiteRule, decide, decide_on_results, image_values
 from glam_node.node.domain.study import Study
 from glam_node.node.workflow.assemble.read_files import read_files
 from glam_node.node.workflow.assemble.rule_headers import asked_fields
 from glam_node.rules.expression import Value, Values, comparisons, holds
-from glam_node.rules.fields import is_shown
+from glam_node.rules.fields import RESULT_FIELDS, is_shown
 
 HIDDEN = "not shown"
 
@@ -25,6 +25,8 @@ class RuleTrial:
     site: tuple[SiteRule, ...]
     modes: Mapping[str, str]
     """Mode of each destination by its name: live, shadow or dry_run."""
+    assumed: Mapping[str, float] = field(default_factory=dict)
+    """Values of fields of results (rules.fields.RESULT_FIELDS) that the trial assumes for every study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class TriedStudy:
     """Destinations of the results, with the mode of those that are not live: "archive", "trial (shadow)"."""
     priority: str
     """Priority that a rule sets; empty for that of the sender."""
+    after_analysis: str
+    """Decision of the rules about results, or what it depends on; empty if there are none or nothing is analysed."""
     images: tuple[TriedImage, ...]
 
 
@@ -70,11 +74,14 @@ def try_rules(paths: Iterable[Path], trial: RuleTrial, calling_ae_title: str, no
     """Return what the node would do if `calling_ae_title` sent these files; nothing is stored."""
     given = read_files(paths, now, asked_fields(trial.site), calling_ae_title)
     refused = tuple((Path(one.what).name, one.reason.replace(one.what, Path(one.what).name)) for one in given.refused)
-    return Tried(tuple(_study(study, trial, given.headers) for study in given.studies), refused)
+    facts = {name: (value,) for name, value in trial.assumed.items()}
+    headers = {uid: {**values, **facts} for uid, values in given.headers.items()}
+    return Tried(tuple(_study(study, trial, headers) for study in given.studies), refused)
 
 
 def _study(study: Study, trial: RuleTrial, headers: Headers) -> TriedStudy:
     decision = decide(study, trial.eligibility, trial.site, headers)
+    decision, after = _after_analysis(decision, trial, headers)
     return TriedStudy(
         study_instance_uid=study.study_instance_uid,
         outcome=str(decision.action),
@@ -83,7 +90,28 @@ def _study(study: Study, trial: RuleTrial, headers: Headers) -> TriedStudy:
         destinations=tuple(_destinations(decision, trial)),
         priority=decision.priority.name.lower() if decision.priority is not None else "",
         images=tuple(_images(study, decision, trial, headers)),
+        after_analysis=after,
     )
+
+
+def _after_analysis(decision: Decision, trial: RuleTrial, headers: Headers) -> tuple[Decision, str]:
+    """Return the decision with the routing of the rules about results, and what they decide, in words."""
+    rules = [rule for rule in trial.site if rule.of_results]
+    if not rules or not decision.eligibility.eligible:
+        return decision, ""
+    unknown = [rule.title for rule in rules if _unknown_fields(rule, trial)]
+    if unknown:
+        return decision, f"{', '.join(unknown)}: depends on the results, which a trial can assume (--assume)"
+    found = decide_on_results(decision.eligibility.instances, rules, headers)
+    if found is None:
+        return decision, "no rule about results holds"
+    routed = replace(decision, routing=found.routing(decision.routing))
+    return routed, f"{found.rule.action} by {found.rule.title}: {found.reason}"
+
+
+def _unknown_fields(rule: SiteRule, trial: RuleTrial) -> bool:
+    asked = {comparison.field for comparison in comparisons(rule.when)}
+    return bool(asked.intersection(RESULT_FIELDS).difference(trial.assumed))
 
 
 def _destinations(decision: Decision, trial: RuleTrial) -> Iterator[str]:
@@ -107,7 +135,7 @@ def _images(study: Study, decision: Decision, trial: RuleTrial, headers: Headers
             view=" ".join(standard_view(instance)).strip() or instance.attributes.modality,
             outcome="analysed" if instance.sop_instance_uid in analysed else "left out",
             rule=by.rule if by is not None else _rule_for_study(instance, analysed, decision),
-            said=tuple(_rule_line(rule, values) for rule in trial.site),
+            said=tuple(_rule_line(rule, values, trial) for rule in trial.site),
         )
 
 
@@ -118,8 +146,10 @@ def _rule_for_study(instance: SOPInstance, analysed: set[str], decision: Decisio
     return decision.eligibility.rule
 
 
-def _rule_line(rule: SiteRule, values: Values) -> str:
+def _rule_line(rule: SiteRule, values: Values, trial: RuleTrial) -> str:
     """Return a line like `rules.fast holds: KVP is 28`."""
+    if _unknown_fields(rule, trial):
+        return f"{rule.title} is evaluated after the analysis"
     asked = dict.fromkeys(comparison.field for comparison in comparisons(rule.when))
     facts = ", ".join(f"{name} is {_shown_values(name, values(name))}" for name in asked)
     return f"{rule.title} {'holds' if holds(rule.when, values) else 'does not hold'}: {facts}"

@@ -88,7 +88,7 @@ def _submit(
     if (
         newest is not None
         and (newest.sop_instance_uids, newest.settings_digest) == (images, policy.settings_digest)
-        and newest.routing.same_way(way)
+        and (newest.submitted_routing or newest.routing).same_way(way)
     ):
         if newest.state is JobState.SUCCEEDED:
             studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)

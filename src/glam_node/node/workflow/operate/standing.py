@@ -1,9 +1,12 @@
 """Operators' requests to hold a study, to set it aside, or to release it."""
 
+from datetime import datetime
+
 import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import backlog, jobs, studies
+from glam_node.node.db.standing import set_standing, to_release
 from glam_node.node.domain.account import Order
 from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import JobState
@@ -60,13 +63,35 @@ def release(session: Session, order: Order) -> str:
     before = locked_study(session, order)
     if before.standing is Standing.FREE:
         raise PermanentError(f"Study {before.study_instance_uid} is neither held nor set aside: nothing was done.")
-    study = studies.set_standing(session, before, Standing.FREE, "")
-    backlog.waits_from(session, study.study_instance_uid, order.at)
+    again = _free(session, before, order.at)
     record_order(log, session, EventKind.STUDY_RELEASED, order, was=str(before.standing))
-    if _was_interrupted(session, study):
-        studies.set_state(session, study, StudyState.RECEIVING, "", "")
+    if again:
         return "the study is released, and the rules are applied to it again"
     return "the study is released, and its work continues"
+
+
+def release_when_due(session: Session, now: datetime) -> int:
+    """Release the studies that a rule held until a time that is over, and return their number."""
+    due = to_release(session, now)
+    for uid in due:
+        study = studies.get(session, uid, for_update=True)
+        # A person may have released the study, or set it aside, since the query.
+        if study is not None and study.standing is Standing.HELD:
+            _free(session, study, now)
+            reason = f"the time of the hold is over: {study.standing_reason}"
+            was = str(study.standing)
+            record_event(log, session, EventKind.STUDY_RELEASED, now, study_instance_uid=uid, was=was, reason=reason)
+    return len(due)
+
+
+def _free(session: Session, before: Study, now: datetime) -> bool:
+    """Free a study, and return whether it will be judged again."""
+    study = set_standing(session, before, Standing.FREE, "")
+    backlog.waits_from(session, study.study_instance_uid, now)
+    interrupted = _was_interrupted(session, study)
+    if interrupted:
+        studies.set_state(session, study, StudyState.RECEIVING, "", "")
+    return interrupted
 
 
 def _change(session: Session, order: Order, standing: Standing, kind: EventKind) -> None:
@@ -79,7 +104,7 @@ def _change(session: Session, order: Order, standing: Standing, kind: EventKind)
         raise PermanentError(
             f"Study {uid} is retired: its images were removed here, so nothing more can be done with it."
         )
-    studies.set_standing(session, study, standing, checked_reason(order))
+    set_standing(session, study, standing, checked_reason(order))
     record_order(log, session, kind, order, was=str(study.standing))
 
 

@@ -129,7 +129,11 @@ def _authenticated(outcome: Outcome, description: str, leaves: bool, group: Even
 def _acted_on_study(act: str, group: EventGroup) -> bytes:
     reason = group.detail.get("reason", "")
     moved = _study_moved(group, f"{act}: {reason}" if reason else act)
-    return people.acted_on_study(group.reporter, moved, _person(group.first))
+    # A rule of the site holds a study without a person: the node did it.
+    of_node = Party(group.reporter.ae_title, group.reporter.ae_title, group.reporter.host)
+    return people.acted_on_study(
+        group.reporter, moved, _person(group.first) if "account" in group.first.detail else of_node
+    )
 
 
 def _identity_shown(group: EventGroup) -> bytes:

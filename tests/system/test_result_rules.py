@@ -1,0 +1,80 @@
+"""A site whose rules decide after the analysis: results held until they are released, and results for one archive."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from glam_node.result_kinds import ANALYSIS_KINDS, SOP_CLASSES
+from tests.system.site import Site, folder, objects, running_site
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(300)
+
+HOLD_TIME_S = 4.0
+RULES: dict[str, Any] = {
+    "blind": {"when": 'StationName == "BLIND"', "then": "hold"},
+    "soon": {"when": 'StationName == "SOON" and benign_score is present', "then": "hold", "hold_time": HOLD_TIME_S},
+    "never": {"when": 'StationName == "NEVER"', "results": list(ANALYSIS_KINDS)},
+    "found": {"when": "findings > 0", "destinations": ["archive"], "results": ["measurement_report"]},
+}
+
+
+@dataclass
+class Place:
+    """The site and its two archives."""
+
+    site: Site
+
+    def sent(self, name: str, study: str) -> list[str]:
+        """Return the SOP classes of the objects of a study that an archive has."""
+        found = objects(self.site.path.parent / name)
+        return [str(one.SOPClassUID) for one in found if one.StudyInstanceUID == study]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    root = tmp_path_factory.mktemp("site")
+    kinds = ["measurement_report", "encapsulated_pdf"]
+    destinations = {name: folder(root / name, results=kinds) for name in ("archive", "trial")}
+    destinations["planned"] = folder(root / "planned", results=list(ANALYSIS_KINDS), mode="dry_run")
+    with running_site(root, {"destinations": destinations, "rules": RULES}) as site:
+        yield Place(site)
+
+
+@pytest.mark.features("rules.NAME.then = hold", "glam-node study release")
+def test_results_of_a_blind_first_read_wait_until_a_person_releases_them(place: Place) -> None:
+    study = place.site.send_exam(761, StationName="BLIND")
+    told = place.site.wait_for(study)
+    assert (told["standing"], told["rule"]) == ("HELD", "rules.blind")
+    assert told["standing_reason"] == "rules.blind holds the results until a person releases the study"
+    assert {one["state"] for one in told["deliveries"]} == {"PENDING"}
+    assert place.sent("archive", study) == []
+    place.site.command("study", "release", study)
+    place.site.wait_for_deliveries(study)
+    assert sorted(place.sent("archive", study)) == sorted(place.sent("trial", study))
+    assert len(place.sent("archive", study)) == 2
+    events = [event["event"] for event in place.site.study(study)["timeline"]]
+    assert events.index("study_held") < events.index("study_released") < events.index("result_stored")
+
+
+@pytest.mark.features("rules.NAME.hold_time")
+def test_results_that_wait_for_a_time_are_sent_when_it_is_over(place: Place) -> None:
+    study = place.site.send_exam(762, StationName="SOON")
+    assert place.site.wait_for(study)["rule"] == "rules.soon"
+    place.site.wait_for_deliveries(study)
+    wait_until(lambda: len(place.sent("archive", study)) == 2)
+    events = {event["event"]: event for event in place.site.study(study)["timeline"]}
+    assert "the time of the hold is over: rules.soon" in events["study_released"]["detail"]["reason"]
+
+
+@pytest.mark.features("rules.NAME.results*", "rules.NAME.destinations")
+def test_results_with_findings_go_to_one_archive_as_one_kind(place: Place) -> None:
+    study = place.site.send_exam(763, StationName="OTHER")
+    told = place.site.wait_for_deliveries(study)
+    assert [(one["destination"], one["sop_class_uid"]) for one in told] == [
+        ("archive", SOP_CLASSES["measurement_report"])
+    ]
+    assert place.site.study(study)["rule"] == "rules.found"
+    assert place.sent("trial", study) == []
