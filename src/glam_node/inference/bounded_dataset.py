@@ -36,8 +36,6 @@ MAXIMUM_TABLE_BYTES = 4 * 2**20
 _TABLES = frozenset({0x00283000, 0x00283010})
 """Tags of Modality LUT Sequence and VOI LUT Sequence."""
 _PREAMBLE_AND_GROUP_LENGTH = 132 + 12
-_PIECE = 2**20
-"""Bytes that are copied at a time."""
 
 
 def read_bounded(path: Path, *, pixels: bool = True) -> FileDataset:
@@ -132,14 +130,14 @@ def _kind(element: Element) -> str:
     return "sequence" if is_sequence or not element.is_defined else "other"
 
 
-def _opened(file: BinaryIO, parts: list[tuple[int, int]], path: Path) -> io.BufferedReader:
+def _opened(file: io.BufferedIOBase, parts: list[tuple[int, int]], path: Path) -> io.BufferedReader:
     return io.BufferedReader(_Parts(file, parts, path))
 
 
 class _Parts(io.RawIOBase):
     """Parts of a file, read one after another as if they were a separate file with the name of the whole."""
 
-    def __init__(self, file: BinaryIO, parts: list[tuple[int, int]], path: Path) -> None:
+    def __init__(self, file: io.BufferedIOBase, parts: list[tuple[int, int]], path: Path) -> None:
         self.name = path
         self._file = file
         self._parts = parts
@@ -163,7 +161,6 @@ class _Parts(io.RawIOBase):
             return 0
         left = self._ends[number] - self._position
         self._file.seek(self._parts[number][1] - left)
-        piece = self._file.read(min(left, len(buffer), _PIECE))
-        buffer[: len(piece)] = piece
-        self._position += len(piece)
-        return len(piece)
+        count = self._file.readinto(memoryview(buffer)[:left])
+        self._position += count
+        return count

@@ -46,7 +46,7 @@ def stored_values(dataset: Dataset) -> NDArray[np.uint16]:
     """Return the frame of a single-frame image as the bit patterns that were stored.
 
     Returns:
-        Rows x Columns; sign bits and unused bits are left as they are.
+        Rows x Columns; sign bits and unused bits are left as they are. The array may be read-only.
 
     Raises:
         UnsupportedMammogram: The image is not one grey frame of 8 or 16 bits, or it cannot be decoded.
@@ -142,7 +142,14 @@ def _decode(dataset: Dataset, transfer_syntax: UID, frame: bytes | None) -> NDAr
     try:
         if frame is not None and transfer_syntax in _DECODED_BY_GDCM:
             return _decode_by_gdcm(dataset, transfer_syntax, essential_jpeg(frame))
-        return pixel_array(dataset, raw=True, decoding_plugin=_PLUGINS.get(transfer_syntax, ""))
+        # No copy is made of native pixels, and bits above High Bit stay as they are: readers ignore them.
+        return pixel_array(
+            dataset,
+            raw=True,
+            decoding_plugin=_PLUGINS.get(transfer_syntax, ""),
+            view_only=True,
+            correct_unused_bits=False,
+        )
     except Exception as error:  # every plug-in raises its own types; all mean that the pixels cannot be decoded
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UnsupportedMammogram(

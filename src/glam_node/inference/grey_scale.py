@@ -10,6 +10,7 @@ or a table without entries. An image is refused if it states a table or window t
 """
 
 import math
+from typing import TypeVar, cast
 
 import cv2
 import numpy as np
@@ -26,6 +27,8 @@ _WHITE_PERCENTILE = 99.7
 _VOI_LUT_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 # Rows of the picture that are computed at once, to save memory
 _BAND = 64
+
+Entry = TypeVar("Entry", np.uint8, np.uint16, np.float32)
 
 
 def stated_grey_scale(dataset: Dataset) -> Dataset:
@@ -136,7 +139,7 @@ def presented_values(dataset: Dataset, stored: NDArray[np.uint16]) -> NDArray[np
     Raises:
         UnsupportedMammogram: The look-up table or window makes no sense.
     """
-    return _lookup_table(dataset, stated_grey_scale(dataset))[stored]
+    return look_up(_lookup_table(dataset, stated_grey_scale(dataset)), stored)
 
 
 def displayed_values(dataset: Dataset, stored: NDArray[np.uint16], factor: int) -> NDArray[np.uint8]:
@@ -164,8 +167,13 @@ def displayed_values(dataset: Dataset, stored: NDArray[np.uint16], factor: int) 
     for top in range(0, rows, _BAND):
         part = picture[top : top + _BAND]
         full = stored[top * factor : (top + len(part)) * factor, : columns * factor]
-        cv2.resize(shown[full], (columns, len(part)), dst=part, interpolation=cv2.INTER_AREA)
+        cv2.resize(look_up(shown, full), (columns, len(part)), dst=part, interpolation=cv2.INTER_AREA)
     return picture
+
+
+def look_up(table: NDArray[Entry], values: NDArray[np.uint16]) -> NDArray[Entry]:
+    """Return `table[values]` for a table of 65,536 entries and values of rows x columns, faster than numpy does."""
+    return cast(NDArray[Entry], cv2.LUT(values, table))
 
 
 def _lookup_table(dataset: Dataset, stated: Dataset) -> NDArray[np.uint16]:

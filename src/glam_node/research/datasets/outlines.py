@@ -80,7 +80,7 @@ def read_png(path: Path) -> NDArray[np.uint8 | np.uint16]:
 
 def _dicom_mask(dataset: Dataset) -> Mask:
     if dataset.get("Modality") != "SEG":
-        return np.asarray(stored_values(dataset) != 0)
+        return np.asarray(stored_values(dataset) & (2**dataset.BitsStored - 1) != 0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
