@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.row_spans import RowSpans
 
 Pixels = NDArray[np.uint16]
+Mask = NDArray[np.bool_]
+Box = tuple[slice, slice]
 
 # Side of the corners that are searched for the level of the background, as a fraction of the image's smaller side
 _CORNER = 1 / 32
@@ -52,13 +55,16 @@ def blacken(pixels: Pixels) -> Blackened:
     pixels, frame = _without_frame(pixels)
     if frame:
         remarks.append(f"The image has a frame of value {frame} that was made black.")
-    pixels, level = _without_even_background(pixels)
-    ceiling = _noise_ceiling(pixels)
+    lit = pixels > 0
+    box = _bounding_box(lit)
+    pixels, level = _without_even_background(pixels, box)
+    ceiling = _noise_ceiling(pixels, _bounding_box(pixels > 0) if level else box)
     if ceiling:
         pixels = np.maximum(pixels, ceiling) - np.uint16(ceiling)
     if level or ceiling:
+        lit = pixels > 0
         remarks.append(f"The background was not black: values up to {max(level, ceiling)} were made black.")
-    return Blackened(_without_holes(pixels), tuple(remarks))
+    return Blackened(_without_holes(pixels, lit), tuple(remarks))
 
 
 def _border(pixels: Pixels) -> Pixels:
@@ -78,11 +84,9 @@ def _without_frame(pixels: Pixels) -> tuple[Pixels, int]:
     value, _ = _most_frequent(values)
     if value == 0:
         return pixels, 0
-    other = pixels != value
-    rows, columns = np.flatnonzero(other.any(axis=1)), np.flatnonzero(other.any(axis=0))
-    if rows.size == 0:
+    box = _bounding_box(pixels != value)
+    if box is None:
         return pixels, 0
-    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     inner = pixels[box]
     if inner.size == pixels.size or inner.size < _LEAST_AREA_WITHIN_FRAME * pixels.size:
         return pixels, 0
@@ -93,13 +97,17 @@ def _without_frame(pixels: Pixels) -> tuple[Pixels, int]:
     return cleaned, value
 
 
-def _without_even_background(pixels: Pixels) -> tuple[Pixels, int]:
-    """Return `pixels` with a background of one value made black, and that value; 0 where there is none."""
-    box = _bounding_box(pixels)
+def _without_even_background(pixels: Pixels, box: Box | None) -> tuple[Pixels, int]:
+    """Return `pixels` with a background of one value made black, and that value; 0 where there is none.
+
+    Args:
+        pixels: The image.
+        box: The box that holds every pixel that is not black; None where all are black.
+    """
     value, part = _most_frequent(_border(pixels[box])) if box is not None else (0, 0.0)
     if value == 0 or part < _LEAST_FRACTION_OF_BORDER:
         return pixels, 0
-    region = _connected_to_edge(pixels[box] == value)
+    region = _connected_to_edge(pixels[box] == value)[0]
     if np.count_nonzero(region) < _LEAST_FRACTION_OF_IMAGE * pixels.size:
         return pixels, 0
     tissue = pixels[box][~region]
@@ -116,25 +124,29 @@ def _without_even_background(pixels: Pixels) -> tuple[Pixels, int]:
     return cleaned, value
 
 
-def _bounding_box(pixels: Pixels) -> tuple[slice, slice] | None:
-    """Return the smallest box that holds every pixel that is not black; None where all are black."""
-    rows, columns = (np.flatnonzero(pixels.any(axis=axis)) for axis in (1, 0))
+def _bounding_box(lit: Mask) -> Box | None:
+    """Return the smallest box that holds every pixel of a mask; None for an empty one."""
+    rows, columns = (np.flatnonzero(lit.any(axis=axis)) for axis in (1, 0))
     if rows.size == 0:
         return None
     return np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _connected_to_edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the part of `mask` that is connected to the edge of the image."""
+def _connected_to_edge(mask: Mask) -> tuple[Mask, int]:
+    """Return the part of `mask` that is connected to the edge of the image, and the number of its pixels."""
     framed = cv2.copyMakeBorder(mask.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(1,))
-    cv2.floodFill(framed, None, (0, 0), (2,))
+    filled = cv2.floodFill(framed, None, (0, 0), (2,))[0]
     inner = framed[1:-1, 1:-1]
-    return np.equal(inner, 2, out=inner.view(np.bool_))
+    return np.equal(inner, 2, out=inner.view(np.bool_)), filled - (framed.size - inner.size)
 
 
-def _noise_ceiling(pixels: Pixels) -> int:
-    """Return the brightest value of a noisy background; 0 when it is black, or when no corner is background."""
-    box = _bounding_box(pixels)
+def _noise_ceiling(pixels: Pixels, box: Box | None) -> int:
+    """Return the brightest value of a noisy background; 0 when it is black, or when no corner is background.
+
+    Args:
+        pixels: The image.
+        box: The box that holds every pixel that is not black; None where all are black.
+    """
     if box is None:
         return 0
     framed = pixels[box]
@@ -154,9 +166,17 @@ def _first_and_last(side: int) -> tuple[slice, slice]:
     return slice(None, side), slice(-side, None)
 
 
-def _without_holes(pixels: Pixels) -> Pixels:
-    """Set black pixels that are not connected to the edge to 1, since a predictor would treat 0 as background."""
-    black = pixels == 0
-    np.greater(black, _connected_to_edge(black), out=black)
-    pixels[black] = 1
+def _without_holes(pixels: Pixels, lit: Mask) -> Pixels:
+    """Set black pixels that are not connected to the edge to 1, since a predictor would treat 0 as background.
+
+    Args:
+        pixels: The image, which is changed.
+        lit: Its pixels that are not black.
+    """
+    if RowSpans.around(lit).are(lit):  # from each black pixel, only black ones lead to one side of the image
+        return pixels
+    black = ~lit
+    outside, count = _connected_to_edge(black)
+    if count < np.count_nonzero(black):
+        pixels[np.greater(black, outside, out=black)] = 1
     return pixels

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import pydicom
 from pydicom.dataset import Dataset
 
@@ -76,10 +77,10 @@ def _read(dataset: Dataset, policy: KindPolicy | None) -> Mammogram:
     if not sop_instance_uid:
         raise UnsupportedMammogram("The image has no SOP Instance UID.")
     presented = presented_values(dataset, stored_values(dataset))
-    if not presented.any():
+    if not cv2.hasNonZero(presented):
         raise UnsupportedMammogram("The image is black everywhere.")
     blackened = blacken(presented)
-    if not blackened.pixels.any():
+    if not cv2.hasNonZero(blackened.pixels):
         raise UnsupportedMammogram("The image shows nothing that differs from its background.")
     return Mammogram(
         sop_instance_uid=sop_instance_uid,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from glam_node.inference.background import blacken
 from glam_node.inference.errors import UnsupportedMammogram
@@ -88,3 +89,13 @@ def test_saturated_muscle_is_not_taken_for_background() -> None:
 def test_an_image_of_one_value_has_no_background() -> None:
     with pytest.raises(UnsupportedMammogram, match="background is brighter"):
         blacken(np.full((300, 300), 7, dtype=np.uint16))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_only_black_pixels_that_are_not_connected_to_the_edge_become_one(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    image = BREAST.copy()
+    image[random.random(image.shape) < (0.0, 0.001, 0.2, 0.6)[seed % 4]] = 0
+    image[10:30, 300:380] = random.integers(0, 2, (20, 80)) * 900
+    filled = blacken(image.copy()).pixels
+    assert np.array_equal(filled, np.where(ndimage.binary_fill_holes(image > 0) & (image == 0), 1, image))

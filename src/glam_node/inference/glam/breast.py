@@ -8,89 +8,14 @@ from numpy.typing import NDArray
 
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.glam.crop import OPENING_RADIUS, breast_tissue, solid_breast
+from glam_node.inference.row_spans import RowSpans
 
 Mask = NDArray[np.bool_]
-Columns = NDArray[np.int64]
 
-# Greater than the distance between any two columns.
-_FAR = 1 << 40
-_WORD = 8
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RowSpans:
-    """First and last (exclusive) column of one run of pixels per row; an empty row has (_FAR, -_FAR)."""
-
-    first: Columns
-    last: Columns
-
-    @classmethod
-    def around(cls, mask: Mask) -> "RowSpans":
-        """Return spans from the first to the last pixel of each row of `mask` (Rows x Columns), gaps filled."""
-        first, last = mask.argmax(axis=1), mask.shape[1] - _from_the_end(mask)
-        return cls(first, last)._where(mask[np.arange(len(mask)), first])
-
-    def eroded(self, radius: int) -> "RowSpans":
-        """Erode by a diamond of `radius`; pixels outside the image count as empty."""
-        first = _reach(self.first, radius, _FAR) + radius
-        last = -_reach(-self.last, radius, _FAR) - radius
-        return RowSpans(first, last)._where(first < last)
-
-    def dilated(self, radius: int, width: int) -> "RowSpans":
-        """Dilate connected spans by a diamond of `radius`, in an image of `width` columns."""
-        first = np.maximum(-_reach(-self.first, radius, -_FAR) - radius, 0)
-        last = np.minimum(_reach(self.last, radius, -_FAR) + radius, width)
-        return RowSpans(first, last)._where(first < last)
-
-    def parts(self) -> list["RowSpans"]:
-        """Return the 4-connected components from top to bottom."""
-        occupied = np.flatnonzero(self.first < self.last)
-        above, below = occupied[:-1], occupied[1:]
-        overlap = np.maximum(self.first[above], self.first[below]) < np.minimum(self.last[above], self.last[below])
-        cuts = np.flatnonzero(~(overlap & (below == above + 1))) + 1
-        rows = np.arange(len(self.first))
-        groups = np.split(occupied, cuts) if occupied.size else []
-        return [self._where((rows >= group[0]) & (rows <= group[-1])) for group in groups]
-
-    @property
-    def area(self) -> int:
-        """Number of pixels."""
-        return int(np.maximum(self.last - self.first, 0).sum())
-
-    def mask(self, width: int) -> Mask:
-        """Return the mask of Rows x `width`."""
-        mask = np.zeros((len(self.first), width), dtype=np.bool_)
-        for row in np.flatnonzero(self.first < self.last):
-            mask[row, self.first[row] : self.last[row]] = True
-        return mask
-
-    def _where(self, kept: Mask) -> "RowSpans":
-        return RowSpans(np.where(kept, self.first, _FAR), np.where(kept, self.last, -_FAR))
-
-
-def _from_the_end(mask: Mask) -> Columns:
-    """Return the number of pixels after the last set pixel of each row; for an empty row the number has no meaning."""
-    if mask.shape[1] % _WORD or not mask.flags.c_contiguous:
-        plain: Columns = mask[:, ::-1].argmax(axis=1)
-        return plain
-    # Compare eight pixels at once, and then the pixels of one word.
-    words = (mask.view(np.uint64) != 0)[:, ::-1].argmax(axis=1)
-    rows = np.arange(len(mask))
-    last_words = mask.reshape(len(mask), -1, _WORD)[rows, mask.shape[1] // _WORD - 1 - words]
-    far: Columns = words * _WORD + last_words[:, ::-1].argmax(axis=1)
-    return far
-
-
-def _reach(values: Columns, radius: int, outside: int) -> Columns:
-    """Return for each row the maximum of value minus distance up to `radius` rows away; `outside` is the padding."""
-    reached, covered = values, 0
-    while covered < radius:
-        # The maximum of two cones of this reach, shifted by at most the reach, is a cone of the summed reach.
-        step = min(max(covered, 1), radius - covered)
-        padded = np.pad(reached, step, constant_values=outside)
-        reached = np.maximum(reached, np.maximum(padded[: -2 * step], padded[2 * step :]) - step)
-        covered += step
-    return reached
+_DIAMOND = 2 * OPENING_RADIUS * (OPENING_RADIUS + 1) + 1
+"""Pixels of a diamond with the radius of the opening."""
+_SAMPLING_STEP = 16
+_FLOODED = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +46,7 @@ def locate_breast(pixels: NDArray[np.uint16]) -> Breast:
 def _of_spans(foreground: Mask) -> Breast | None:
     """Return the breast of an image with at most one run of pixels per row; None for others or without a breast."""
     spans = RowSpans.around(foreground)
-    if spans.area != np.count_nonzero(foreground):
+    if not spans.are(foreground):
         return None
     # The spans are exactly the foreground, so opening them opens the foreground.
     solid = _opened(spans, foreground.shape[1])
@@ -152,15 +77,10 @@ def _opened(spans: RowSpans, width: int) -> Mask | None:
 
 def _of_component(foreground: Mask) -> Breast | None:
     """Return the breast if one connected region alone is large enough: a diamond never spans two regions."""
-    _, labels, statistics, _ = cv2.connectedComponentsWithStats(foreground.view(np.uint8), connectivity=4)
-    sides = statistics[1:, (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT)].min(axis=1)
-    large = np.flatnonzero(sides > 2 * OPENING_RADIUS) + 1
-    if large.size != 1:
+    found = _only_large_region(foreground)
+    if found is None:
         return None
-    label = int(large[0])
-    left, top, width, height = (int(value) for value in statistics[label, : cv2.CC_STAT_AREA])
-    box = np.s_[top : top + height, left : left + width]
-    region = labels[box] == label
+    region, box = found
     solid_within = _solid_within(RowSpans.around(region), region)
     if solid_within is None:
         try:
@@ -170,3 +90,34 @@ def _of_component(foreground: Mask) -> Breast | None:
     solid, tissue = np.zeros_like(foreground), np.zeros_like(foreground)
     solid[box], tissue[box] = solid_within, region
     return Breast(solid, tissue)
+
+
+def _only_large_region(foreground: Mask) -> tuple[Mask, tuple[slice, slice]] | None:
+    """Return the region around the pixel that seems farthest from all edges, and its box.
+
+    The result is None if there is no such pixel, or the diamond does not fit into the box or might fit into another
+    region.
+    """
+    sample = np.ascontiguousarray(foreground[::_SAMPLING_STEP, ::_SAMPLING_STEP])
+    depth = cv2.distanceTransform(sample.view(np.uint8), cv2.DIST_L1, 3)
+    row, column = (int(place) * _SAMPLING_STEP for place in np.unravel_index(depth.argmax(), depth.shape))
+    if not foreground[row, column]:
+        return None
+    flooded = foreground.view(np.uint8).copy()
+    count, _, _, (left, top, width, height) = cv2.floodFill(flooded, None, (column, row), (_FLOODED,))
+    others = flooded == 1
+    if min(width, height) <= 2 * OPENING_RADIUS or _may_be_large(others, int(np.count_nonzero(foreground)) - count):
+        return None
+    box = np.s_[top : top + height, left : left + width]
+    return flooded[box] == _FLOODED, box
+
+
+def _may_be_large(others: Mask, count: int) -> bool:
+    """Return whether the diamond might fit into a region of `others`, a mask of `count` pixels."""
+    if count < _DIAMOND:
+        return False
+    left, top, width, height = cv2.boundingRect(others.view(np.uint8))
+    part = np.ascontiguousarray(others[top : top + height, left : left + width]).view(np.uint8)
+    statistics = cv2.connectedComponentsWithStats(part, connectivity=4)[2]
+    sides = statistics[1:, (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT)].min(axis=1)
+    return bool(np.any((sides > 2 * OPENING_RADIUS) & (statistics[1:, cv2.CC_STAT_AREA] >= _DIAMOND)))

@@ -65,9 +65,14 @@ def _city_block_distance(mask: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _largest_component(mask: Mask) -> Mask | None:
     """Return the 4-connected component with most pixels; of equal ones the first, row by row."""
-    count, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
-    if count == 1:
+    row, column = divmod(int(mask.argmax()), mask.shape[1])
+    if not mask[row, column]:
         return None
+    # Most masks have one component, which is filled faster than labels are counted.
+    flooded = mask.astype(np.uint8)
+    if cv2.floodFill(flooded, None, (column, row), (2,))[0] == np.count_nonzero(mask):
+        return mask
+    _, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
     areas = statistics[1:, cv2.CC_STAT_AREA]
     largest = np.flatnonzero(areas == areas.max()) + 1
     first = labels[np.isin(labels, largest)][0] if largest.size > 1 else largest[0]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from glam_node.inference.findings import SaliencyMap
 from glam_node.inference.glam.crop import BreastCrop
 from glam_node.inference.glam.orientation import Orientation
+from glam_node.inference.grey_scale import look_up
 from glam_node.inference.mammogram import ViewPosition
 
 WINDOW_HEIGHT = 2944
@@ -116,7 +117,10 @@ class WindowGeometry:
 
     def box(self, source: NDArray[Scalar]) -> NDArray[Scalar]:
         """Return a view of the part of an image of `source_shape` that the window shows, flipped as in the window."""
-        box = self.unturned_box(source)
+        return self.turned(self.unturned_box(source))
+
+    def turned(self, box: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Return a view of a part of the image in the orientation of the window, or the reverse."""
         if self.orientation.upside_down:
             box = box[::-1]
         return box if self.orientation.points_right else box[:, ::-1]
@@ -127,8 +131,13 @@ class WindowGeometry:
 
     def filled(self, window: NDArray[Scalar]) -> NDArray[Scalar]:
         """Return a view of the part of `window` that the box fills."""
+        return window[self.filled_box]
+
+    @property
+    def filled_box(self) -> tuple[slice, slice]:
+        """The rows and columns of the window that the box fills."""
         height, width = self.rows[1] - self.rows[0], self.columns[1] - self.columns[0]
-        return window[self.pad_top : self.pad_top + height, :width]
+        return slice(self.pad_top, self.pad_top + height), slice(width)
 
 
 def place_window(
@@ -170,15 +179,17 @@ def _clamped(start: int, size: int, window: int) -> tuple[int, int]:
 
 def standardise(geometry: WindowGeometry, source: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Return `geometry.apply(source)` with mean 0 and deviation 1, empty pixels included; 0 for a constant window."""
-    box = geometry.box(source)
+    box = geometry.unturned_box(source)
     # OpenCV sums whole numbers in float64; empty pixels add nothing to either sum.
-    of_box, deviation_of_box = (float(each[0, 0]) for each in cv2.meanStdDev(geometry.unturned_box(source)))
+    of_box, deviation_of_box = (float(each[0, 0]) for each in cv2.meanStdDev(box))
     part = box.size / (WINDOW_HEIGHT * WINDOW_WIDTH)
     mean = of_box * part
     deviation = max((deviation_of_box**2 + of_box**2) * part - mean**2, 0.0) ** 0.5
     scale = np.float32(1 / max(deviation, _LEAST_DEVIATION))
-    window = np.full(WINDOW_SHAPE, -np.float32(mean) * scale, dtype=np.float32)
-    filled = geometry.filled(window)
-    np.subtract(box, np.float32(mean), out=filled, dtype=np.float32)
-    filled *= scale
+    standardised = (np.arange(2**16, dtype=np.float32) - np.float32(mean)) * scale
+    window = np.empty(WINDOW_SHAPE, dtype=np.float32)
+    rows, columns = geometry.filled_box
+    for empty in (window[: rows.start], window[rows.stop :], window[rows, columns.stop :]):
+        empty[...] = standardised[0]
+    window[rows, columns] = geometry.turned(look_up(standardised, box))
     return window

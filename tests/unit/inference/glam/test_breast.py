@@ -5,8 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from glam_node.inference.errors import UnsupportedMammogram
-from glam_node.inference.glam.breast import RowSpans, locate_breast
+from glam_node.inference.glam.breast import locate_breast
 from glam_node.inference.glam.crop import breast_tissue, solid_breast
+from glam_node.inference.row_spans import RowSpans
 from tests.unit.inference.glam.views import half_ellipse
 
 PLAIN = half_ellipse((900, 600), 800, 500)
