@@ -187,7 +187,7 @@ def everything_else(place: Place) -> dict[str, Any]:
         "rules": {
             "a": {**rule, "destinations": ["more"], "priority": "backfill"},
             "b": {"when": "KVP > 500", "then": "ignore", "level": "image"},
-            "c": {"when": "findings > 500", "then": "hold", "hold_time": 9.0, "results": ["segmentation"]},
+            "c": {"when": "findings > 500", "then": "hold", "hold_time": 9.0, "results": kinds[:1], "notify": True},
         },
         "storage": {"minimum_free_bytes": 1, "pause_free_bytes": 1},
         "retention": {"days": 9.0, "free_bytes": 1},

@@ -1,5 +1,6 @@
 """A site whose rules decide after the analysis: results held until they are released, and results for one archive."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 
 from glam_node.result_kinds import ANALYSIS_KINDS, SOP_CLASSES
+from tests.integration.modality import small_exam
+from tests.posts import Posts
 from tests.system.site import Site, folder, objects, running_site
 from tests.waiting import wait_until
 
@@ -17,15 +20,16 @@ RULES: dict[str, Any] = {
     "blind": {"when": 'StationName == "BLIND"', "then": "hold"},
     "soon": {"when": 'StationName == "SOON" and benign_score is present', "then": "hold", "hold_time": HOLD_TIME_S},
     "never": {"when": 'StationName == "NEVER"', "results": list(ANALYSIS_KINDS)},
-    "found": {"when": "findings > 0", "destinations": ["archive"], "results": ["measurement_report"]},
+    "found": {"when": "findings > 0", "destinations": ["archive"], "results": ["measurement_report"], "notify": True},
 }
 
 
 @dataclass
 class Place:
-    """The site and its two archives."""
+    """The site, its two archives, and its webhook."""
 
     site: Site
+    posts: Posts
 
     def sent(self, name: str, study: str) -> list[str]:
         """Return the SOP classes of the objects of a study that an archive has."""
@@ -39,8 +43,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     kinds = ["measurement_report", "encapsulated_pdf"]
     destinations = {name: folder(root / name, results=kinds) for name in ("archive", "trial")}
     destinations["planned"] = folder(root / "planned", results=list(ANALYSIS_KINDS), mode="dry_run")
-    with running_site(root, {"destinations": destinations, "rules": RULES}) as site:
-        yield Place(site)
+    posts = Posts("/hook", ill_status=503)
+    alerts = {"webhook_url": f"{posts.url}/hook"}
+    settings = {"destinations": destinations, "rules": RULES, "alerts": alerts}
+    with posts.listening(), running_site(root, settings) as site:
+        yield Place(site, posts)
 
 
 @pytest.mark.features("rules.NAME.then = hold", "glam-node study release")
@@ -78,3 +85,15 @@ def test_results_with_findings_go_to_one_archive_as_one_kind(place: Place) -> No
     ]
     assert place.site.study(study)["rule"] == "rules.found"
     assert place.sent("trial", study) == []
+
+
+@pytest.mark.features("rules.NAME.notify")
+def test_a_study_with_findings_is_announced_by_the_webhook_without_its_patient(place: Place) -> None:
+    views = small_exam(764)
+    study = place.site.send(views)
+    place.site.wait_for(study)
+    wait_until(lambda: any(study.encode() in body for body in place.posts.bodies), told=place.site.log)
+    (told,) = [json.loads(body) for body in place.posts.bodies if study.encode() in body]
+    assert (told["alert"], told["subject"], told["state"]) == ("rule", "rules.found", "notice")
+    assert told["fact"].startswith(f"Study {study}: findings > 0 holds for 4 of 4 images; the results go to archive")
+    assert str(views[0].PatientID) not in str(told)

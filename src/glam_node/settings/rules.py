@@ -53,6 +53,8 @@ class RuleSettings(Section):
     """Kinds of result to send, of those that a destination asks for; unset: all of them."""
     hold_time: Seconds | None = None
     """Seconds after which a study that the rule holds is released; unset: it is held until a person releases it."""
+    notify: bool = False
+    """Whether to send a message about each study for which the rule decides, by webhook and mail as [alerts] says."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -73,14 +75,14 @@ class RuleSettings(Section):
 
     @property
     def decides_about_results(self) -> bool:
-        """Whether the rule is evaluated after the analysis: it asks about results, chooses their kinds or holds."""
+        """Whether the rule is evaluated after the analysis, since it asks about results or does something with them."""
         from glam_node.rules.fields import asks_about_results
         from glam_node.rules.grammar import parse
 
-        return self.then == "hold" or self.results is not None or asks_about_results(parse(self.when))
+        return self.then == "hold" or self.results is not None or self.notify or asks_about_results(parse(self.when))
 
     def _check_decision_about_results(self) -> None:
-        after = "the rule is evaluated after the analysis, since it asks about results, chooses their kinds or holds"
+        after = "the rule is evaluated after the analysis (it asks about results, chooses kinds, holds or notifies)"
         if self.level == "image" or self.then in ("ignore", "dry_run"):
             raise contradiction("then", f'{after}: it must be "analyse", "shadow" or "hold", with level = "study"')
         if self.priority is not None:

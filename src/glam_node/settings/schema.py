@@ -253,6 +253,8 @@ class Settings(Section):
             for destination in rule.destinations or ():
                 if destination not in self.destinations:
                     raise contradiction(f"rules.{name}.destinations", f"there is no destinations.{destination}")
+            if rule.notify and not (self.alerts.webhook_url or self.alerts.smtp_host):
+                raise contradiction(f"rules.{name}.notify", "needs alerts.webhook_url or alerts.smtp_host")
             goes_to = [self.destinations[one] for one in rule.destinations or self.destinations]
             asked = {kind for destination in goes_to for kind in destination.results}
             lacking = [kind for kind in rule.results or () if kind not in asked]

@@ -51,9 +51,13 @@ def test_names_survive_the_archive(tmp_path: Path, alphabet: str) -> None:
         peer = ["-aec", orthanc.ae_title, "127.0.0.1", str(orthanc.dicom_port)]
         files = [written(result, tmp_path) for result in results]
         subprocess.run([PEERS["dcmtk"].program, *peer, *files], check=True, capture_output=True)
+        (document,) = orthanc.instances("DOC")
+        page = orthanc.get_bytes(f"/instances/{document}/pdf")
         fetched = [path for modality in MODALITIES for path in orthanc.fetch(modality, tmp_path / modality)]
     returned = {str(one.SOPInstanceUID): one for one in map(pydicom.dcmread, fetched)}
     assert returned.keys() == {str(result.SOPInstanceUID) for result in results}
+    summary = next(one for one in returned.values() if one.Modality == "DOC")
+    assert page.rstrip(b"\0") == summary.EncapsulatedDocument.rstrip(b"\0")
     said = {(str(one.PatientName), one.StudyDescription) for one in returned.values()}
     assert said == {(name, text)}
 

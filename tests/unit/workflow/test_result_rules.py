@@ -1,5 +1,6 @@
 """Rules about results: where results go, as which kinds, and when, by what the analysis found."""
 
+from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
 from xml.etree import ElementTree
@@ -9,12 +10,14 @@ from pydicom.dataset import Dataset
 
 from glam_node.node.audit.message import Reporter
 from glam_node.node.db import audit, audit_messages
+from glam_node.node.domain.alert import AlertMessage, AlertPolicy
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.routing import Action, SiteRule
 from glam_node.node.domain.study import Standing, StudyState
 from glam_node.node.workflow.analyse.result_rules import result_values
 from glam_node.node.workflow.operate.standing import hold, release, release_when_due
+from glam_node.node.workflow.record.alerts import send_alerts, update_alerts
 from glam_node.node.workflow.record.audit_trail import write_audit_messages
 from glam_node.node.workflow.record.event_messages import Reporting
 from glam_node.rules.fields import RESULT_FIELDS
@@ -97,6 +100,7 @@ def test_results_in_shadow_are_made_and_not_sent(bench: Workbench, exam: list[Da
 
 
 def test_a_rule_may_ask_about_header_and_results_at_once(bench: Workbench, exam: list[Dataset]) -> None:
+    exam = deepcopy(exam)
     for number, image in enumerate(exam):
         image.StationName = f"ROOM{number}"
     bench.site = (rule('StationName == "ROOM1" and benign_score >= 0', Action.SHADOW),)
@@ -149,12 +153,14 @@ def test_the_time_of_a_rule_does_not_end_the_hold_of_a_person(bench: Workbench, 
     assert (released(bench), bench.study().standing) == (0, Standing.HELD)
 
 
-def test_results_that_are_written_later_do_not_hold_the_study_again(bench: Workbench, exam: list[Dataset]) -> None:
-    bench.site = (rule("images > 0", Action.HOLD),)
+def test_results_for_another_destination_that_a_person_asks_for_are_not_held_again(
+    bench: Workbench, exam: list[Dataset]
+) -> None:
+    bench.destinations = TWO
+    bench.site = (rule("images > 0", Action.HOLD, destinations=("archive",)),)
     bench.run(bench.submitted(*exam))
     with bench.sessions.begin() as session:
         release(session, bench.order())
-    bench.destinations = TWO
     assert "the results that trial lacks will be written" in act(bench, "trial")
     bench.run(bench.job())
     assert bench.study().standing is Standing.FREE
@@ -173,11 +179,11 @@ def test_a_study_that_is_judged_again_is_not_analysed_again_for_its_rule_about_r
 ) -> None:
     bench.destinations = TWO
     bench.site = (rule("findings > 0", destinations=("archive",)),)
-    bench.run(bench.submitted(*exam[:4]))
-    report = exam[0].copy()
-    report.SOPInstanceUID, report.Modality = "2.25.777", "SR"
-    assert bench.submitted_again(report) == []
-    assert bench.study().state is StudyState.REPORTED
+    bench.run(bench.submitted(*exam))
+    late = deepcopy(exam[0])
+    late.SOPInstanceUID, late.PresentationIntentType = "2.25.777", "FOR PROCESSING"
+    assert bench.submitted_again(late) == []
+    assert (bench.study().state, bench.events().count("study_complete")) == (StudyState.REPORTED, 2)
 
 
 def test_every_field_of_results_has_a_value_after_an_analysis() -> None:
@@ -217,3 +223,20 @@ def test_the_audit_trail_names_the_node_that_held_a_study_and_the_person_who_rel
         messages = [ElementTree.fromstring(one.message) for one in reversed(audit_messages.recent(session, 50))]
     acts = [one for one in messages if b"Procedure Record" in ElementTree.tostring(one)]
     assert [next(one.iter("ActiveParticipant")).attrib["UserID"] for one in acts] == ["GLAMNODE", "anna"]
+
+
+def test_a_rule_that_notifies_sends_one_message_to_each_channel(bench: Workbench, exam: list[Dataset]) -> None:
+    bench.site = (rule("findings > 0", notify=True),)
+    bench.run(bench.submitted(*exam))
+    got: dict[str, list[AlertMessage]] = {"webhook": [], "mail": []}
+    policy = AlertPolicy(frozenset(), 1, 1, 1, 1, 1)
+    for _ in range(2):
+        update_alerts(bench.sessions, policy, [], (2**40, 0), list(got), bench.clock())
+        while send_alerts(bench.sessions, {name: found.append for name, found in got.items()}, bench.clock):
+            continue
+    uid = bench.study().study_instance_uid
+    for messages in got.values():
+        (message,) = messages
+        assert (message.title, message.phase) == ("rule (rules.found)", "notice")
+        assert message.fact == f"Study {uid}: findings > 0 holds for 4 of 4 images; the results are sent."
+        assert not {exam[0].PatientID, str(exam[0].PatientName)} & set(message.fact.split())

@@ -64,6 +64,7 @@ def site_rules(settings: Settings) -> tuple[SiteRule, ...]:
             rule.decides_about_results,
             rule.results,
             rule.hold_time,
+            rule.notify,
         )
         for name, rule in settings.rules.items()
     )

@@ -9,6 +9,9 @@ from sqlalchemy.orm import Session
 from glam_node.node.db.tables import AlertMessageRow, AlertRow
 from glam_node.node.domain.alert import Alert, AlertMessage, Phase
 
+# Workers do not know the channels, which only the dispatcher uses.
+_EVERY_CHANNEL = "*"
+
 
 def present(session: Session) -> list[Alert]:
     """Return the current alerts, as the last check found them."""
@@ -55,6 +58,19 @@ def _queue_messages(session: Session, alert: Alert, phase: Phase, channels: Iter
                 next_attempt_at=now,
             )
         )
+
+
+def notify(session: Session, notice: Alert, now: datetime) -> None:
+    """Queue a message that is no alert for every channel; `spread_notices` finds the channels."""
+    _queue_messages(session, notice, Phase.NOTICE, [_EVERY_CHANNEL], now)
+
+
+def spread_notices(session: Session, channels: Collection[str]) -> None:
+    """Replace each message for every channel by one for each of `channels`."""
+    waiting = select(AlertMessageRow).where(AlertMessageRow.channel == _EVERY_CHANNEL)
+    for row in session.scalars(waiting.order_by(AlertMessageRow.message_id)).all():
+        _queue_messages(session, Alert(row.name, row.subject, row.fact, row.action), Phase.NOTICE, channels, row.at)
+        session.delete(row)
 
 
 def next_message(session: Session, channel: str, now: datetime) -> AlertMessage | None:

@@ -95,6 +95,8 @@ class Phase(StrEnum):
 
     BEGINS = "begins"
     OVER = "over"
+    NOTICE = "notice"
+    """The message is about one study for which a rule of the site decided, and has no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class AlertMessage:
     def title(self) -> str:
         """Title of the message, in one line."""
         what = f"{self.name} ({self.subject})" if self.subject else self.name
-        return f"{what} {'is over' if self.phase is Phase.OVER else 'begins'}"
+        return {Phase.BEGINS: f"{what} begins", Phase.OVER: f"{what} is over", Phase.NOTICE: what}[self.phase]
 
     @property
     def sentences(self) -> tuple[str, str]:

@@ -60,6 +60,8 @@ class SiteRule:
     """Kinds of results, of those that a destination asks for; None for all."""
     hold_time_s: float | None = None
     """Seconds after which a held study is released; None if a person releases it."""
+    notify: bool = False
+    """True if a message about the study is sent to the channels of alerts."""
 
     @property
     def title(self) -> str:

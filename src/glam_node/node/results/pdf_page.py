@@ -116,7 +116,7 @@ def _finding_place(left: float, number: int, size: float) -> tuple[float, float]
 
 
 def _table(sheet: TextPage, page: SummaryPage) -> None:
-    columns = (0.0, 24.0, 70.0, 115.0)
+    columns = (0.0, 26.0, 71.0, 116.0)
     widths = [right - left - 2 for left, right in zip(columns, (*columns[1:], _TABLE_WIDTH), strict=True)]
     heads = ["Scores", *(str(kind) for kind in SHOWN_KINDS), "Outcome"]
     for left, width, text in zip(columns, widths, heads, strict=True):

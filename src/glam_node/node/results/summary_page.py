@@ -201,7 +201,9 @@ def _reached(images: Sequence[ImageFindings], kind: FindingKind, algorithm: Algo
         return ""
     scores = {view_name(image): image_score(image, kind) for image in images}
     over = [name for name, score in scores.items() if score is not None and reaches(score, point)]
-    return f"operating point reached in {', '.join(over)}" if over else "operating point not reached"
+    if not over:
+        return "operating point not reached"
+    return f"operating point reached in {', '.join(over) if len(over) < len(VIEW_ORDER) else 'all images'}"
 
 
 def _score_notes(algorithm: AlgorithmIdentification, identity: ResultIdentity) -> Iterator[str]:

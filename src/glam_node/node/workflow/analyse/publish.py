@@ -25,7 +25,7 @@ from glam_node.node.workflow.analyse.context import Audience, InferenceContext
 from glam_node.node.workflow.analyse.hand_over import new_deliveries, success_detail
 from glam_node.node.workflow.analyse.predecessors import earlier_reports
 from glam_node.node.workflow.analyse.result_maker import ResultSelection, UnwrittenResult
-from glam_node.node.workflow.analyse.result_rules import decide_by_findings, hold_results
+from glam_node.node.workflow.analyse.result_rules import decide_by_findings, hold_results, notify
 from glam_node.node.workflow.analyse.result_writer import Result, write_notice, write_results
 from glam_node.result_kinds import NOT_ANALYSED_REPORT, wanted_kinds
 
@@ -235,6 +235,7 @@ def _hand_over(
         because = (study.rule, study.reason) if decision is None else (decision.rule.title, decision.reason)
         study = studies.set_state(session, study, StudyState.REPORTED, *because)
         hold_results(session, study, queued, decision, now)
+        notify(session, study, decision, now)
     _record_results(session, job, written, now)
     detail = success_detail(job, findings, queued, context)
     if decision is not None:

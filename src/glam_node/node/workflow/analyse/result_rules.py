@@ -7,7 +7,9 @@ import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.inference.findings import FindingKind, Findings
+from glam_node.node.db import alerts
 from glam_node.node.db.standing import set_standing
+from glam_node.node.domain.alert import Alert
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
@@ -18,6 +20,8 @@ from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.assemble.rule_headers import asked_fields, fields_of_images
 from glam_node.node.workflow.record.events import record_event
 from glam_node.rules.expression import Value
+
+_LONGEST_SUBJECT = 128
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +66,20 @@ def decide_by_findings(
     headers = fields_of_images(instances, store, asked_fields(site))
     facts = result_values(findings)
     return decide_on_results(instances, site, {uid: {**fields, **facts} for uid, fields in headers.items()})
+
+
+def notify(session: Session, study: Study, decision: ResultDecision | None, now: datetime) -> None:
+    """Queue a message about the study if the rule that decided about its results asks for it."""
+    if decision is None or not decision.rule.notify:
+        return
+    uid = study.study_instance_uid
+    notice = Alert(
+        "rule",
+        decision.rule.title[:_LONGEST_SUBJECT],
+        f"Study {uid}: {decision.reason}.",
+        f"`glam-node study show {uid}` and the console show its scores.",
+    )
+    alerts.notify(session, notice, now)
 
 
 def hold_results(

@@ -65,6 +65,7 @@ def update_alerts(
         for key in known.keys() - present.keys():
             alerts.end(session, known[key], channels, now)
             _record_alert_event(session, EventKind.ALERT_OVER, known[key], now)
+        alerts.spread_notices(session, channels)
         alerts.delete_messages(session, channels, now - KEPT)
     return found
 
