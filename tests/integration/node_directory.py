@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glam_node.node.bootstrap import Node, build_node
-from glam_node.node.run.supervisor import Child, role_program, stop_together
+from glam_node.node.run.supervisor import Child, stop_together
 from glam_node.settings.load import load_settings
 from tests.integration.modality import MODALITY
+from tests.processes import separate
 from tests.waiting import wait_until
 
 THRESHOLD = "glam_node.inference.threshold:ThresholdPredictor"
@@ -40,7 +41,7 @@ class NodeDirectory:
     @contextmanager
     def running(self, *names: str, **environment: str) -> Iterator[list[Child]]:
         """Run processes of this node, wait until each is ready, and stop them at the end."""
-        children = [Child(role_program(name, self.environment() | environment)) for name in names]
+        children = [Child(separate(name, self.environment() | environment)) for name in names]
         try:
             wait_until(lambda: all_ready(children))
             yield children

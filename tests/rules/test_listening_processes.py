@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-LISTENING = ("run.receiver", "run.dispatcher", "run.sender", "run.all_in_one", "console.__main__")
+LISTENING = ("run.receiver", "run.dispatcher", "run.sender", "run.all_in_one", "console.server")
 
 
 @pytest.mark.parametrize("process", LISTENING)
@@ -16,27 +16,37 @@ def test_a_listening_process_does_not_import_torch(process: str) -> None:
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
+ROLES = ("worker", "receiver", "dispatcher", "sender", "console")
 NOT_NEEDED = {
-    "run.receiver": ("numpy", "gdcm", "PIL", "rich", "requests", "alembic", "pydicom.sr", "glam_node.node.results"),
-    "run.dispatcher": ("gdcm", "PIL", "rich", "cv2", "valkey", "pydicom.sr", "highdicom", "glam_node.node.scp"),
-    "run.sender": (
-        *("PIL", "rich", "cv2", "requests", "celery", "redis", "pydicom.sr", "highdicom", "lark"),
-        "glam_node.node.scp",
-    ),
-    "run.worker": ("torch", "rich", "requests", "lark", "glam_node.node.scp"),
-    "console.__main__": ("torch", "rich", "valkey", "celery", "highdicom", "glam_node.node.scp.server"),
-    "run.all_in_one": ("numpy", "pydicom", "pynetdicom", "celery", "redis", "valkey", "lark", "rich", "alembic"),
+    "receiver": ("numpy", "gdcm", "PIL", "rich", "requests", "alembic", "pydicom.sr", "glam_node.node.results"),
+    "worker": ("torch", "rich", "requests", "lark", "alembic", "glam_node.node.scp", "glam_node.node.console"),
+    "serve": ("torch", "rich", "alembic", "valkey", "glam_node.node.demo", "glam_node.research"),
 }
-"""Modules that the processes do not import, which would make the start of a node take longer."""
+"""Modules that the processes of a command do not import, which would make its start take longer."""
+PROCESSES = {"receiver": ("receiver",), "worker": ("worker",), "serve": ROLES}
 
 
-@pytest.mark.parametrize("process", NOT_NEEDED)
-def test_a_process_loads_nothing_that_it_does_not_need(process: str) -> None:
-    name = process.removeprefix("run.").removesuffix(".__main__")
+@pytest.mark.parametrize("command", NOT_NEEDED)
+def test_a_command_loads_nothing_that_its_processes_do_not_need(command: str) -> None:
     program = (
-        f"import sys; from glam_node.node.run.skipped_imports import skip_imports; skip_imports({name!r})\n"
-        f"import glam_node.node.{process}\n"
-        f"print([name for name in {NOT_NEEDED[process]} if sys.modules.get(name)])"
+        f"import sys; from glam_node.node.run.skipped_imports import skip_imports; skip_imports({command!r})\n"
+        "import glam_node.node.cli.main, glam_node.node.run.all_in_one, glam_node.node.run.single_process\n"
+        "from glam_node.node.run.supervisor import role_program\n"
+        f"for role in {PROCESSES[command]}: role_program(role, {{}})\n"
+        f"print([name for name in {NOT_NEEDED[command]} if sys.modules.get(name)])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+BEFORE_IT_FORKS = ("numpy", "pydicom", "pynetdicom", "celery", "redis", "valkey", "lark", "rich", "alembic")
+
+
+def test_a_node_starts_its_broker_before_it_imports_the_modules_of_its_processes() -> None:
+    program = (
+        "import sys; from glam_node.node.run.skipped_imports import skip_imports; skip_imports('serve')\n"
+        "import glam_node.node.run.all_in_one\n"
+        f"print([name for name in {BEFORE_IT_FORKS} if sys.modules.get(name)])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("[]\n", "")
@@ -67,7 +77,7 @@ def test_settings_without_rules_are_loaded_without_pydicom() -> None:
 
 def test_the_sender_still_compresses_by_compiled_code() -> None:
     program = (
-        "from glam_node.node.run.skipped_imports import skip_imports; skip_imports('sender')\n"
+        "from glam_node.node.run.skipped_imports import skip_imports; skip_imports('serve')\n"
         "from pydicom.pixels.encoders import RLELosslessEncoder\n"
         "print(RLELosslessEncoder.available_plugins)"
     )

@@ -13,10 +13,9 @@ from types import MappingProxyType
 from typing import Any
 
 from glam_node.node.run.process_lifecycle import PARENT
-from glam_node.node.run.supervisor import module
 from tests.integration.node_directory import REPOSITORY, SERVE_COMMAND, NodeDirectory
 from tests.peers import PEERS
-from tests.processes import children
+from tests.processes import children, command_of_role
 
 GRACE_S = 20.0
 
@@ -138,7 +137,9 @@ def parts_of(
         f"sender{number + 1}" for number in range(senders)
     ]
     for name in ("receiver", "dispatcher", *several):
-        processes[name] = Process(name, module(role_of(name)), environment(node, more), node.path / f"{name}.log")
+        processes[name] = Process(
+            name, command_of_role(role_of(name)), environment(node, more), node.path / f"{name}.log"
+        )
     return Tree(processes, node.path / "diary.jsonl")
 
 

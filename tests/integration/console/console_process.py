@@ -2,16 +2,15 @@
 
 import http.client
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from urllib.parse import urlencode
 
-from glam_node.node.run.all_in_one import CONSOLE
-from glam_node.node.run.supervisor import Child, Program, stop_together
+from glam_node.node.run.supervisor import Child, stop_together
 from tests.command_line import glam_node
 from tests.integration.node_directory import NodeDirectory, all_ready
 from tests.ports import free_port
+from tests.processes import separate
 from tests.waiting import wait_until
 
 PASSWORD = "correct horse battery"
@@ -24,7 +23,7 @@ def console(node: NodeDirectory, more: str = "") -> Iterator[int]:
         settings.write(f"[console]\nport = {free_port()}\n{more}\n")
     node.build()
     glam_node("console", "user", "add", "anna", "--settings", node.settings_path, text=f"{PASSWORD}\n")
-    child = Child(Program("console", (sys.executable, "-m", CONSOLE), node.environment()))
+    child = Child(separate("console", node.environment()))
     try:
         wait_until(lambda: all_ready([child]))
         yield int(child.word or 0)

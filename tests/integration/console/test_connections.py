@@ -4,7 +4,6 @@ import resource
 import shutil
 import socket
 import ssl
-import sys
 import threading
 import time
 import urllib.request
@@ -20,12 +19,11 @@ import uvicorn
 
 from glam_node.node.bootstrap import build_node
 from glam_node.node.console import connections
-from glam_node.node.console.__main__ import configuration
 from glam_node.node.console.app import create_console
 from glam_node.node.console.connections import Guard
-from glam_node.node.run.all_in_one import CONSOLE
+from glam_node.node.console.server import configuration
 from glam_node.node.run.console_sockets import listening_sockets
-from glam_node.node.run.supervisor import Child, Program, stop_together
+from glam_node.node.run.supervisor import Child, stop_together
 from glam_node.node.tls.contexts import CertificateFiles, server_context
 from glam_node.node.tls.reloading import ReloadingContext
 from glam_node.settings.console import ConsoleSettings
@@ -34,6 +32,7 @@ from tests.certificates import Authority, Signed
 from tests.integration.console.console_process import console, plain, sign_in
 from tests.integration.node_directory import all_ready, write_node
 from tests.ports import free_port
+from tests.processes import separate
 from tests.waiting import wait_until
 
 FLOOD = 1100
@@ -129,8 +128,7 @@ def restartable(path: Path, signed: Signed | None) -> Iterator[tuple[Child, int]
         settings.write(f"[console]\nport = {chosen.port}\n{more}\n")
     node.build()
     sockets = listening_sockets(chosen)
-    command = (sys.executable, "-m", CONSOLE)
-    child = Child(Program("console", command, node.environment(), drains=True, sockets=sockets))
+    child = Child(separate("console", node.environment(), sockets))
     try:
         wait_until(lambda: all_ready([child]))
         yield child, chosen.port

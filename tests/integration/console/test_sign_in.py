@@ -1,6 +1,5 @@
 """Access to the console, over real HTTP and HTTPS."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -19,8 +18,8 @@ from glam_node.node.db.tables import SessionRow
 from glam_node.node.domain.account import Role
 from glam_node.node.domain.event import EventKind
 from glam_node.node.errors import PermanentError
-from glam_node.node.run.all_in_one import CONSOLE, open_to_serve
-from glam_node.node.run.supervisor import Child, Program, stop_together
+from glam_node.node.run.all_in_one import open_to_serve
+from glam_node.node.run.supervisor import Child, stop_together
 from glam_node.node.workflow.operate.accounts import new_account, remove_account, set_account
 from glam_node.settings.console import ConsoleSettings
 from glam_node.settings.schema import Settings, StorageSettings
@@ -30,6 +29,7 @@ from tests.command_line import glam_node
 from tests.integration.console.browser import Browser, listening
 from tests.integration.node_directory import NodeDirectory, all_ready, write_node
 from tests.ports import free_port
+from tests.processes import separate
 from tests.waiting import wait_until
 
 PASSWORD = "correct horse battery"
@@ -250,7 +250,7 @@ def test_a_session_its_forms_and_its_notice_outlive_the_console(node: Node, brow
 
 def test_a_start_of_the_node_ends_every_session(node: Node, browser: Browser) -> None:
     browser.sign_in("anna", PASSWORD)
-    open_to_serve(node.settings).sessions.kw["bind"].dispose()
+    open_to_serve(node.settings)
     assert not is_let_in(browser)
 
 
@@ -290,7 +290,7 @@ def secured(authority: Authority, tmp_path: Path) -> NodeDirectory:
 @contextmanager
 def serving(directory: NodeDirectory) -> Iterator[int]:
     """Run the console as a process, and yield its port."""
-    child = Child(Program("console", (sys.executable, "-m", CONSOLE), directory.environment()))
+    child = Child(separate("console", directory.environment()))
     try:
         wait_until(lambda: all_ready([child]))
         yield int(child.word or 0)

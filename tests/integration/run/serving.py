@@ -27,15 +27,16 @@ class Serving:
 
     def children(self) -> dict[str, psutil.Process]:
         """Return its child processes by role, without their own children."""
-        roles = ("run.receiver", "run.dispatcher", "run.sender", "run.worker", "valkey-server")
         children = psutil.Process(self.process.pid).children()
-        return {role.removeprefix("run."): child for child in children for role in roles if role in command_of(child)}
+        names = {child: name_of(child).removeprefix("glam-") for child in children}
+        roles = ("receiver", "dispatcher", "sender", "worker", "valkey-server")
+        return {name: child for child, name in names.items() if name in roles}
 
 
-def command_of(process: psutil.Process) -> str:
-    """Return the command line of a process; empty if it has ended."""
+def name_of(process: psutil.Process) -> str:
+    """Return the name of a process; empty if it has ended."""
     try:
-        return " ".join(process.cmdline())
+        return str(process.name())
     except psutil.NoSuchProcess:
         return ""
 

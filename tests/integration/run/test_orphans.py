@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from tests.integration.node_directory import write_node
-from tests.integration.run.serving import command_of
+from tests.integration.run.serving import name_of
 from tests.system.node_process import GLAM_NODE
 from tests.waiting import wait_until
 
@@ -49,4 +49,4 @@ def test_the_processes_of_a_killed_receiver_do_not_stay_zombies(tmp_path: Path) 
 
 
 def _receivers(serve: psutil.Process) -> list[psutil.Process]:
-    return [child for child in serve.children() if "run.receiver" in command_of(child)]
+    return [child for child in serve.children() if name_of(child) == "glam-receiver"]

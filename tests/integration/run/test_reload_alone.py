@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
 import pytest
 
 from glam_node.node.db import audit
@@ -23,6 +22,7 @@ from tests.integration.modality import MODALITY, send, small_exam
 from tests.integration.node_directory import NodeDirectory, write_node
 from tests.integration.run.edited_settings import edit, is_admitted
 from tests.integration.run.serving import SEG, SR, results
+from tests.processes import open_files
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.peer("redis-server")
@@ -57,10 +57,10 @@ class Alone:
         with self._sessions() as session:
             return audit.recent(session, EventKind.SETTINGS_REFUSED, 10)
 
-    def directories(self) -> list[Path]:
+    def directories(self) -> set[Path]:
         """Return the directories of the settings in force."""
-        children = [psutil.Process(process.pid).children()[0] for process in self._processes]
-        return [Path(child.environ()["GLAM_NODE_SETTINGS"]).parent for child in children]
+        opened = [one for process in self._processes for one in open_files(process.pid)]
+        return {path for path in opened if path.name.startswith("glam-node-")}
 
     def said(self) -> str:
         return self._log.read_text()
@@ -125,6 +125,7 @@ def test_a_bad_settings_file_changes_nothing_and_is_recorded(alone: Alone, node:
 
 
 def test_the_settings_in_force_are_locked_so_that_systemd_tmpfiles_keeps_them(alone: Alone) -> None:
+    assert len(alone.directories()) == 2
     for directory in alone.directories():
         descriptor = os.open(directory, os.O_RDONLY)
         with pytest.raises(BlockingIOError):

@@ -17,6 +17,7 @@ import pytest
 
 from glam_node.node.db import migrate
 from glam_node.node.db.engine import sqlite_url
+from glam_node.node.run.all_in_one import LOCK_FILE
 from glam_node.node.scu.echo import echo
 from glam_node.settings.destinations import CStoreSettings
 from tests.certificates import Authority
@@ -26,6 +27,7 @@ from tests.integration.modality import MODALITY, send, small_exam
 from tests.integration.node_directory import SERVE_COMMAND, NodeDirectory, write_node
 from tests.integration.run.serving import SEG, SR, Serving, results, serving
 from tests.ports import free_port
+from tests.processes import open_files
 from tests.waiting import wait_until
 
 OBJECTS = 5
@@ -76,6 +78,19 @@ def test_the_files_of_a_node_are_accessible_to_its_user_only(reported: Reported)
     kept = [path for path in root.rglob("*") if not path.is_socket()]
     assert {path.suffix for path in kept} >= {".dcm", ".npz", ".sqlite"}
     assert [path.name for path in kept if path.stat().st_mode & 0o077] == []
+
+
+def test_the_supervisor_forks_without_threads_and_its_processes_do_not_hold_its_lock(reported: Reported) -> None:
+    supervisor, lock = reported.node.process.pid, reported.directory.path / "storage" / LOCK_FILE
+    assert psutil.Process(supervisor).num_threads() == 1
+    holders = [supervisor, *(child.pid for child in reported.node.children().values())]
+    assert [lock in open_files(pid) for pid in holders] == [True, *(5 * [False])]
+
+
+def test_the_processes_of_a_node_share_most_of_their_memory(reported: Reported) -> None:
+    processes = [psutil.Process(reported.node.process.pid), *psutil.Process(reported.node.process.pid).children(True)]
+    used = [process.memory_full_info() for process in processes]
+    assert sum(one.pss for one in used) < sum(one.rss for one in used) / 2
 
 
 def test_an_archive_that_was_down_gets_every_result_once_and_ctrl_c_leaves_no_process(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import pytest
 
 from glam_node.node.errors import PermanentError
 from glam_node.node.run import live_settings
+from glam_node.node.run.forked import execute
 from glam_node.node.run.live_settings import LiveSettings, last_reload
 from glam_node.node.run.supervisor import Child, Program, stop_together
 from glam_node.settings.schema import Settings
@@ -27,7 +27,8 @@ SAY_READY = """import os, time; os.write(int(os.environ['GLAM_NODE_READY_FD']), 
 @contextmanager
 def child(program: str, grace_s: float = 5.0, name: str = "child", **how: Any) -> Iterator[Child]:
     """Run a Python program as a supervised child."""
-    running = Child(Program(name, (sys.executable, "-S", "-c", program), dict(os.environ), grace_s, **how))
+    run = partial(execute, [sys.executable, "-S", "-c", program])
+    running = Child(Program(name, run, dict(os.environ), grace_s, **how))
     try:
         yield running
     finally:
@@ -64,11 +65,10 @@ class Reloading:
     def reload(self, value: int) -> dict[str, str]:
         """Reload the settings, and return why processes refused them."""
         self._set(str(value))
-        asked, before = threading.Event(), last_reload(self._root).get("reload", 0)
-        asked.set()
+        asked, before = iter([True]), last_reload(self._root).get("reload", 0)
 
         def is_answered() -> bool:
-            self.live.attend(asked, [self._running])
+            self.live.attend(lambda: next(asked, False), [self._running])
             self._running.look()
             return bool(last_reload(self._root).get("reload", 0) > before)
 
@@ -176,8 +176,9 @@ def test_a_child_that_ignores_sigterm_is_killed_after_its_grace_period() -> None
 
 PARENT = """
 import os, sys, time
-from glam_node.node.run.supervisor import Child, Program, module
-Child(Program("sleep", module("process_lifecycle", "/bin/sleep", "60"), dict(os.environ)))
+from glam_node.node.run.forked import execute
+from glam_node.node.run.supervisor import Child, Program
+Child(Program("sleep", lambda: execute(["/bin/sleep", "60"]), dict(os.environ)))
 time.sleep(60)
 """
 

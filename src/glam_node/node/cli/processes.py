@@ -1,5 +1,6 @@
 """The commands that run the processes of a node: `glam-node serve`, `worker` and `receiver`."""
 
+import gc
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +15,7 @@ if TYPE_CHECKING:
 
 def serve(ctx: typer.Context, settings: SettingsOption = None) -> None:
     """Run the node. It starts a receiver, a dispatcher, a sender and, unless broker_url names a Redis, one worker."""
-    from glam_node.node.run.skipped_imports import skip_imports
-
-    skip_imports("all_in_one")
-    configured = _settings(ctx, settings)
+    configured = _settings(ctx, settings, "serve")
     from glam_node.node.run import all_in_one
 
     def ready(port: str) -> None:
@@ -31,7 +29,7 @@ def serve(ctx: typer.Context, settings: SettingsOption = None) -> None:
 
 def worker(ctx: typer.Context, settings: SettingsOption = None) -> None:
     """Run one worker for a node whose broker_url names a Redis. Without one, `serve` starts its own worker."""
-    configured = _settings(ctx, settings)
+    configured = _settings(ctx, settings, "worker")
     from glam_node.node.run.worker import work
 
     work(configured, settings_path(ctx, settings))
@@ -39,7 +37,7 @@ def worker(ctx: typer.Context, settings: SettingsOption = None) -> None:
 
 def receiver(ctx: typer.Context, settings: SettingsOption = None) -> None:
     """Run an additional receiver for a running node. It shares database and storage and has its own address or port."""
-    configured = _settings(ctx, settings)
+    configured = _settings(ctx, settings, "receiver")
     from glam_node.node.run.single_process import keep_running
 
     def ready(port: str) -> None:
@@ -58,8 +56,12 @@ def _listening(settings: "Settings", port: str) -> str:
     return f"listening on {host}:{port} and {host}:{tls.port} (TLS) as {title}"
 
 
-def _settings(ctx: typer.Context, path: Path | None) -> "Settings":
+def _settings(ctx: typer.Context, path: Path | None, command: str) -> "Settings":
     """Load the settings, configure the log as they say, and log the keys of older versions, which are ignored."""
+    from glam_node.node.run.skipped_imports import skip_imports
+
+    gc.disable()  # until the modules are imported, since these stay
+    skip_imports(command)
     configured = command_settings(ctx, path)
     import structlog
 

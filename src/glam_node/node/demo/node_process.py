@@ -13,8 +13,8 @@ from pathlib import Path
 
 from glam_node.node.demo import archive, modality
 from glam_node.node.errors import PermanentError
+from glam_node.node.run import process_lifecycle
 from glam_node.node.run.process_lifecycle import PARENT
-from glam_node.node.run.supervisor import module
 
 AE_TITLE = "GLAMNODE"
 START_S = 120.0
@@ -22,6 +22,8 @@ STOP_S = 30.0
 POLL_S = 0.1
 READY = b"glam-node: listening on"
 LINES_SHOWN = 5
+ENDING_WITH_PARENT = (sys.executable, "-m", process_lifecycle.__name__)
+"""The start of the command of a program that ends with this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,7 @@ def running_node(node: DemoNode) -> Iterator[None]:
     """
     with node.log_path.open("wb") as log:
         process = subprocess.Popen(
-            module(
-                "process_lifecycle", sys.executable, "-m", "glam_node", "--settings", str(node.settings_path), "serve"
-            ),
+            (*ENDING_WITH_PARENT, sys.executable, "-m", "glam_node", "--settings", str(node.settings_path), "serve"),
             env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,

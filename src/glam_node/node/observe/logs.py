@@ -18,7 +18,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from glam_node.inference.errors import InferenceError
 from glam_node.node.errors import NodeError
 
-OWN_LOGGERS = ("glam_node", "__main__")
+OWN_LOGGERS = ("glam_node",)
 # Warnings of pydicom show invalid values, which may be names. The errors that pynetdicom logs are logged by the modules
 # of scu in better words. fpdf and fontTools name the characters that a font lacks, which may be those of a name.
 _SILENCED = frozenset({"pydicom", "pynetdicom", "fpdf", "fontTools"})

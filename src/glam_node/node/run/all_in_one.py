@@ -1,13 +1,12 @@
 """A whole node in one tree of processes: receiver, dispatcher, sender, and, with the embedded broker, a worker."""
 
 import fcntl
+import gc
 import os
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -22,24 +21,16 @@ from glam_node.node.bootstrap.base_node import (
 from glam_node.node.db import console_sessions
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.run.console_sockets import listening_sockets
+from glam_node.node.run.forked import execute
 from glam_node.node.run.live_settings import LiveSettings
 from glam_node.node.run.process import until_it_works
-from glam_node.node.run.process_lifecycle import keep_private, stop_on_signals
-from glam_node.node.run.supervisor import (
-    POLL_INTERVAL_S,
-    Child,
-    Program,
-    attend,
-    module,
-    role_program,
-    stop_together,
-)
+from glam_node.node.run.process_lifecycle import NotedSignals, keep_private
+from glam_node.node.run.supervisor import POLL_INTERVAL_S, Child, Program, attend, role_program, stop_together
 from glam_node.node.worker.embedded_broker import EmbeddedBroker, embedded_broker
 from glam_node.settings.schema import Settings
 
 log = structlog.get_logger(__name__)
 
-CONSOLE = "glam_node.node.console"
 LOCK_FILE = "serve.lock"
 BROKER_START_S = 10.0
 BROKER_POLL_S = 0.02
@@ -47,14 +38,6 @@ BROKER_URL = "GLAM_NODE__BROKER_URL"
 PORT = "GLAM_NODE__NODE__PORT"
 
 Children = dict[str, Child]
-
-
-@dataclass(frozen=True, slots=True)
-class Signals:
-    """Events that are set when a supervisor receives a signal."""
-
-    stop: threading.Event
-    reload: threading.Event
 
 
 def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str], None] | None = None) -> None:
@@ -69,29 +52,34 @@ def serve(settings: Settings, settings_path: Path | None, ready: Callable[[str],
         PermanentError: The node cannot start until a person acts.
     """
     keep_private()
-    reload = threading.Event()
-    stop = stop_on_signals(reload)
+    signals = NotedSignals()
     with suppress(TransientError):  # `open_base_node` waits for the database
         refuse_other_root(settings)
     prepare_root(settings.storage.root)
     with only_one(settings.storage.root):
-        if until_it_works(lambda: open_to_serve(settings), stop) is None:
+        if until_it_works(lambda: open_to_serve(settings), signals) is None:
             return
         children: Children = {}
         live = LiveSettings(settings, settings_path, settings.storage.root, "serve")
         try:
             _start(children, settings, live.environment())
-            _attend(children, live, Signals(stop, reload), ready or (lambda _port: None))
+            _attend(children, live, signals, ready or (lambda _port: None))
         finally:
             _stop(children)
             live.end()
 
 
 def open_to_serve(settings: Settings) -> BaseNode:
-    """Open the node, and end the sessions of everybody who was signed in to its console before."""
+    """Open the node, end the sessions of everybody who was signed in to its console before, and close the database.
+
+    A process that is forked must not have connections of its parent.
+    """
     node = open_base_node(settings)
-    with database_trouble(settings), node.sessions.begin() as session:
-        console_sessions.remove_all(session)
+    try:
+        with database_trouble(settings), node.sessions.begin() as session:
+            console_sessions.remove_all(session)
+    finally:
+        node.sessions.kw["bind"].dispose()
     return node
 
 
@@ -114,25 +102,28 @@ def only_one(root: Path) -> Iterator[None]:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
+        # A child holds the lock, too, and would hold it for a moment longer than a process that is killed.
+        os.register_at_fork(after_in_child=lock.close)
         yield
 
 
 def _start(children: Children, settings: Settings, environment: dict[str, str]) -> None:
-    names, own = ["receiver", "dispatcher", "sender"], {}
+    names, own, broker = ["receiver", "dispatcher", "sender"], {}, None
     if not settings.broker_url:
         broker = embedded_broker(settings.storage.root)
-        children["broker"] = Child(
-            Program("broker", module("process_lifecycle", *broker.command()), environment, reports_ready=False)
-        )
-        _wait_for_broker(broker)
+        run = partial(execute, broker.command())
+        children["broker"] = Child(Program("broker", run, environment, reports_ready=False))
         own[BROKER_URL] = broker.url
-        names.append("worker")
+        names.insert(0, "worker")  # which takes the longest to be ready
+    programs = [role_program(name, environment) for name in names]
     if settings.console.port:
-        sockets = listening_sockets(settings.console)
-        program = Program("console", (sys.executable, "-m", CONSOLE), environment, drains=True, sockets=sockets)
-        children["console"] = Child(program, own)
-    for name in names:
-        children[name] = Child(role_program(name, environment), own)
+        programs.append(role_program("console", environment, listening_sockets(settings.console)))
+    if broker is not None:
+        _wait_for_broker(broker)
+    gc.freeze()  # a collection would write to the memory that the processes share
+    gc.enable()
+    for program in programs:
+        children[program.name] = Child(program, own)
 
 
 def _wait_for_broker(broker: EmbeddedBroker) -> None:
@@ -146,11 +137,11 @@ def _wait_for_broker(broker: EmbeddedBroker) -> None:
         time.sleep(BROKER_POLL_S)
 
 
-def _attend(children: Children, live: LiveSettings, signals: Signals, ready: Callable[[str], None]) -> None:
+def _attend(children: Children, live: LiveSettings, signals: NotedSignals, ready: Callable[[str], None]) -> None:
     node, receiver = live.settings.node, children["receiver"]
     listening = complete = False
-    while not signals.stop.wait(POLL_INTERVAL_S):
-        live.attend(signals.reload, children.values())
+    while not signals.wait(POLL_INTERVAL_S):
+        live.attend(signals.take_reload, children.values())
         attend(children.values())
         if receiver.word is not None and not listening:
             listening = True

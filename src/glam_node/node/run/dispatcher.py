@@ -3,14 +3,6 @@
 It also runs retirement, the audit trail, confirmation of studies, alerts and traces, each in a thread.
 """
 
-import gc
-
-from glam_node.node.run.skipped_imports import skip_imports
-
-if __name__ == "__main__":
-    gc.disable()  # `main` enables it when the modules have been imported
-    skip_imports("dispatcher")
-
 import socket
 import threading
 from datetime import UTC, datetime, timedelta
@@ -19,7 +11,7 @@ from glam_node.node.bootstrap import Node, database_trouble
 from glam_node.node.db import workers
 from glam_node.node.domain.job import Priority
 from glam_node.node.errors import TransientError
-from glam_node.node.run.process import Running, main, repeat, until_it_works
+from glam_node.node.run.process import Running, repeat, run_process, until_it_works
 from glam_node.node.scu.otlp import span_exporter
 from glam_node.node.storage.instances import DISK_LOW
 from glam_node.node.worker.broker import broker_url
@@ -222,5 +214,6 @@ def _need_room(node: Node) -> None:
         raise TransientError(DISK_LOW.format(bytes=least))
 
 
-if __name__ == "__main__":
-    main("dispatcher", run)
+def main() -> None:
+    """Run the dispatcher until SIGTERM or SIGINT."""
+    run_process("dispatcher", run)

@@ -2,11 +2,11 @@
 
 import json
 import os
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import structlog
 
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.observe import logs
+from glam_node.node.run.forked import ForkedProcess
 from glam_node.node.run.process import child_environment
 from glam_node.node.run.process_lifecycle import RELOAD_SIGNAL
 from glam_node.node.run.supervisor import Child
@@ -52,6 +53,8 @@ class LiveSettings:
         self._root = StorageRoot(directory)
         self._reloads = 0
         self._reload: Iterator[None] = iter(())
+        self._records: list[ForkedProcess] = []
+        """The processes that record refusals in the database."""
         (directory / LAST_RELOAD).unlink(missing_ok=True)
         try:
             self._write(IN_FORCE, masked(settings))
@@ -65,14 +68,18 @@ class LiveSettings:
             return child_environment(self._path)
         return {**os.environ, **_passwords(self.settings), SETTINGS_VARIABLE: str(self._in_force)}
 
-    def attend(self, asked: threading.Event, children: Iterable[Child]) -> None:
-        """Begin a reload if `asked` is set and none is in progress, and continue the one in progress; never wait.
+    def attend(self, take_reload: Callable[[], bool], children: Iterable[Child]) -> None:
+        """Begin a reload if one is asked for and none is in progress, and continue the one in progress; never wait.
 
         The outcome is logged and recorded in `LAST_RELOAD`, and a refusal also in the audit trail.
+
+        Args:
+            take_reload: A function that returns whether a reload was asked for since the last call.
+            children: The processes.
         """
+        self._records = [one for one in self._records if one.poll() is None]
         in_progress = next(self._reload, self) is None
-        if asked.is_set() and not in_progress:
-            asked.clear()
+        if not in_progress and take_reload():
             self._reload = self._reloaded({child.name: child for child in children})
 
     def _reloaded(self, children: Mapping[str, Child]) -> Iterator[None]:
@@ -138,8 +145,9 @@ class LiveSettings:
         self._record_refusal("; ".join(map(str, problems)))
 
     def _record_refusal(self, reason: str) -> None:
-        # The supervisor must not wait for the database.
-        threading.Thread(target=_record_refusal, args=(self.settings, self._process, reason), daemon=True).start()
+        # The supervisor must not wait for the database, and has no threads, since it forks.
+        record = partial(_record_refusal, self.settings, self._process, reason)
+        self._records.append(ForkedProcess(record))
 
     def end(self) -> None:
         """Remove the files with settings."""

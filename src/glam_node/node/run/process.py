@@ -28,6 +28,7 @@ from glam_node.node.bootstrap.base_node import BaseNode, database_trouble
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.observe import logs
+from glam_node.node.run.forked import unblock_signals
 from glam_node.node.run.process_lifecycle import (
     EXIT_PERMANENT,
     ParentPipe,
@@ -80,7 +81,7 @@ Running: TypeAlias = "Process[Node]"
 """A running process that uses the whole node."""
 
 
-def main(role: str, work: Callable[[Running], None]) -> None:
+def run_process(role: str, work: Callable[[Running], None]) -> None:
     """Run `work` in this process, with a node built from the settings that the environment names.
 
     Args:
@@ -96,6 +97,7 @@ def main(role: str, work: Callable[[Running], None]) -> None:
     logs.guard_tracebacks()
     drain = threading.Event()
     stop = stop_on_signals(drain)
+    unblock_signals()
     settings = settings_or_exit()
     set_up_logs(role, settings)
     parent = ParentPipe()
@@ -108,6 +110,7 @@ def main(role: str, work: Callable[[Running], None]) -> None:
                 work(running)
             finally:
                 audit_stop(running)
+                node.sessions.kw["bind"].dispose()
 
 
 def settings_or_exit() -> Settings:

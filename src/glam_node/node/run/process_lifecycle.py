@@ -11,6 +11,8 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Set
+from contextlib import suppress
 
 PARENT = "GLAM_NODE_PARENT"
 """The environment variable with the process ID of the parent; when the parent ends, the child ends, too."""
@@ -26,6 +28,7 @@ POLL_S = 0.1
 LONGEST_REFUSAL = 500
 """Longest reason in characters; the system writes a line of this length to a pipe in one piece."""
 PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
 PR_GET_CHILD_SUBREAPER = 37
 
 
@@ -46,6 +49,12 @@ def die_with(parent: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def set_name(name: str) -> None:
+    """Set the name, of at most 15 characters, that `top`, `ps -o comm` and the kernel's messages show; Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode())
 
 
 def stop_on_signals(reload: threading.Event | None = None) -> threading.Event:
@@ -143,6 +152,16 @@ def adopts_orphans() -> bool:
     adopts = ctypes.c_int()
     is_known = sys.platform == "linux" and ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(adopts)) == 0
     return is_known and bool(adopts.value)
+
+
+def reap_orphans(ours: Set[int]) -> None:
+    """Reap orphaned processes that have exited, but not our own children, whose exit codes are still needed."""
+    with suppress(ChildProcessError):
+        while True:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None or ended.si_pid in ours:
+                return
+            os.waitpid(ended.si_pid, 0)
 
 
 def keep_private() -> None:

@@ -5,11 +5,6 @@ connections on these ports, and replaces each that exits. It serves nobody and s
 at any time; the processes share the memory of all that it has loaded.
 """
 
-from glam_node.node.run.skipped_imports import skip_imports
-
-if __name__ == "__main__":
-    skip_imports("receiver")
-
 import gc
 import os
 import threading
@@ -68,14 +63,14 @@ class ForkedChild(Child):
     """
 
     def __init__(self, name: str, run: Callable[[], object], on_exit: Callable[[], object]) -> None:
-        self._run, self._on_exit = run, on_exit
-        super().__init__(Program(name, (), {}))
+        self._on_exit = on_exit
+        super().__init__(Program(name, run, {}))
 
     def _launch(self, ready_fd: int) -> ForkedProcess:
         def run() -> None:
             self.close_pipe()
             os.environ[READY_FD] = str(ready_fd)
-            self._run()
+            self._program.run()
 
         return ForkedProcess(run)
 
@@ -239,6 +234,7 @@ def main() -> None:
     keep_private()
     logs.guard_tracebacks()
     signals = NotedSignals()
+    unblock_signals()
     settings = settings_or_exit()
     set_up_logs(ROLE, settings)
     if not settings.peers:
@@ -257,7 +253,3 @@ def main() -> None:
             Receivers(node, parent).run(signals)
         finally:
             audit_stop(running)
-
-
-if __name__ == "__main__":
-    main()

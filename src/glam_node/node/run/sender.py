@@ -1,13 +1,5 @@
 """The sender: delivers results with retries, requests storage commitment, and answers requests for it."""
 
-import gc
-
-from glam_node.node.run.skipped_imports import skip_imports
-
-if __name__ == "__main__":
-    gc.disable()  # `main` enables it when the modules have been imported
-    skip_imports("sender")
-
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,7 +7,7 @@ from functools import partial
 
 from glam_node.node.bootstrap import Node, database_trouble
 from glam_node.node.domain.ports import Destination
-from glam_node.node.run.process import Running, main, repeat
+from glam_node.node.run.process import Running, repeat, run_process
 from glam_node.node.scu.commitment import request_commitment
 from glam_node.node.workflow.deliver.answer_commitments import answer_commitments
 from glam_node.node.workflow.deliver.commit_results import commit_results
@@ -93,5 +85,6 @@ def _answer(running: Running) -> None:
             continue
 
 
-if __name__ == "__main__":
-    main("sender", run)
+def main() -> None:
+    """Run the sender until SIGTERM or SIGINT."""
+    run_process("sender", run)

@@ -1,15 +1,15 @@
 """A single supervised process of a node, for nodes that run on several machines."""
 
 import fcntl
+import gc
 import os
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from glam_node.node.run.live_settings import LiveSettings
-from glam_node.node.run.process_lifecycle import keep_private, stop_on_signals
+from glam_node.node.run.process_lifecycle import NotedSignals, keep_private
 from glam_node.node.run.supervisor import POLL_INTERVAL_S, Child, attend, role_program, stop_together
 from glam_node.settings.schema import Settings
 
@@ -33,15 +33,17 @@ def keep_running(
         PermanentError: The process cannot start until a person acts.
     """
     keep_private()
-    reload = threading.Event()
-    stop = stop_on_signals(reload)
+    signals = NotedSignals()
     with lasting_directory() as directory:
         live = LiveSettings(settings, settings_path, directory, role)
-        child = Child(role_program(role, live.environment()))
+        program = role_program(role, live.environment())
+        gc.freeze()  # a collection would write to the memory that the processes share
+        gc.enable()
+        child = Child(program)
         said: int | None = None
         try:
-            while not stop.wait(POLL_INTERVAL_S):
-                live.attend(reload, [child])
+            while not signals.wait(POLL_INTERVAL_S):
+                live.attend(signals.take_reload, [child])
                 attend([child])
                 if child.word is not None and said != child.pid:
                     said = child.pid

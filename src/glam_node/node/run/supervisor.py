@@ -1,21 +1,25 @@
-"""Supervision of child processes: start, restart, other settings and stop; children end with the supervisor."""
+"""Supervision of child processes: start, restart, other settings and stop; children end with the supervisor.
+
+Children are forked. The supervisor imports the modules of all its children once, so that each of them starts, and
+starts again, in little time and shares their memory. It has no other threads.
+"""
 
 import json
 import math
 import os
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence, Set
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from types import MappingProxyType
 
 import structlog
 
 from glam_node.node.errors import PermanentError
-from glam_node.node.run.forked import ForkedProcess
+from glam_node.node.run.forked import ForkedProcess, run_apart
 from glam_node.node.run.process_lifecycle import (
     EXIT_PERMANENT,
     PARENT,
@@ -23,9 +27,8 @@ from glam_node.node.run.process_lifecycle import (
     RELOAD_SIGNAL,
     SOCKETS,
     adopts_orphans,
+    reap_orphans,
 )
-
-Launched = subprocess.Popen[bytes] | ForkedProcess
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +48,8 @@ class Program:
     """The program of a child process."""
 
     name: str
-    command: Sequence[str]
+    run: Callable[[], object]
+    """The function that the child runs; see `ForkedProcess`."""
     environment: Mapping[str, str]
     grace_s: float = GRACE_S
     """Seconds from SIGTERM to SIGKILL."""
@@ -61,21 +65,23 @@ class Program:
     """Listening sockets that the program inherits."""
 
 
-def role_program(role: str, environment: Mapping[str, str]) -> Program:
-    """Return the program of a process that this package has a module for."""
+def role_program(role: str, environment: Mapping[str, str], sockets: Sequence[socket.socket] = ()) -> Program:
+    """Import the modules of a process of the node, and return its program."""
     return Program(
         role,
-        module(role),
+        import_module(role_module(role)).main,
         environment,
         WORKER_GRACE_S if role == "worker" else GRACE_S,
         reads_again=role == "receiver",
         ends_its_work=role == "worker",
+        drains=role == "console",
+        sockets=sockets,
     )
 
 
-def module(name: str, *arguments: str) -> tuple[str, ...]:
-    """Return the command `python -m glam_node.node.run.NAME`."""
-    return (sys.executable, "-m", f"glam_node.node.run.{name}", *arguments)
+def role_module(role: str) -> str:
+    """Return the name of the module whose function `main` is the program of a process of the node."""
+    return "glam_node.node.console.server" if role == "console" else f"glam_node.node.run.{role}"
 
 
 class Child:
@@ -99,7 +105,7 @@ class Child:
         self._was_ready = self._is_retired = False
         self._kill_at: float | None = None
         """The time at which the child is killed; None unless it was asked to exit, to start with other settings."""
-        self._draining: list[Launched] = []
+        self._draining: list[ForkedProcess] = []
         self._pause_s = FIRST_PAUSE_S
         self._start_at = 0.0
         self._start()
@@ -109,22 +115,25 @@ class Child:
         os.set_blocking(self._ready_fd, False)
         self._ended = False
         self._kill_at = None
-        self._process = self._launch(write_fd)
-        os.close(write_fd)
+        try:
+            self._process = self._launch(write_fd)
+        except OSError:
+            os.close(self._ready_fd)
+            self._ended = True
+            raise
+        finally:
+            os.close(write_fd)
         self._unread = b""
         self.word = None if self._program.reports_ready else ""
         self._started_at = time.monotonic()
 
-    def _launch(self, ready_fd: int) -> Launched:
+    def _launch(self, ready_fd: int) -> ForkedProcess:
         inherited = [one.fileno() for one in self._program.sockets]
         ours = {READY_FD: str(ready_fd), PARENT: str(os.getpid()), SOCKETS: " ".join(map(str, inherited))}
-        return subprocess.Popen(
-            self._program.command,
-            env={**self.environment, **self.own_environment, **ours},
-            stdin=subprocess.DEVNULL,
-            pass_fds=(ready_fd, *inherited),
-            start_new_session=True,
-        )
+        environment = {**self.environment, **self.own_environment, **ours}
+        files = (ready_fd, *inherited)
+        name, run = self._program.name, self._program.run
+        return ForkedProcess(partial(run_apart, f"glam-{name}", run, environment, files))
 
     @property
     def pid(self) -> int:
@@ -150,7 +159,14 @@ class Child:
             self._kill(self._process)
             self._kill_at = time.monotonic() + self._program.grace_s
         if self._ended and not self._is_retired and time.monotonic() >= self._start_at:
+            self._start_again()
+
+    def _start_again(self) -> None:
+        try:
             self._start()
+        except OSError as error:  # no memory or process ID is left: those that run are not to end for it
+            self._start_at = time.monotonic() + self._pause_s
+            log.warning("process_not_started", name=self.name, failure=str(error), again_in_s=self._pause_s)
 
     def _read_lines(self) -> None:
         if self._ended:
@@ -253,7 +269,7 @@ class Child:
             os.close(self._ready_fd)
         self._ended, self._draining = True, []
 
-    def _kill(self, process: Launched) -> None:
+    def _kill(self, process: ForkedProcess) -> None:
         log.warning("process_killed", name=self.name, after_s=self._program.grace_s)
         process.kill()
 
@@ -268,17 +284,7 @@ def attend(children: Iterable[Child]) -> None:
     for child in ours:
         child.look()
     if adopts_orphans():
-        _reap_orphans(set().union(*(child.pids for child in ours)))
-
-
-def _reap_orphans(ours: Set[int]) -> None:
-    """Reap orphaned processes, but not our own children: `Child.look` needs their exit codes."""
-    with suppress(ChildProcessError):
-        while True:
-            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if ended is None or ended.si_pid in ours:
-                return
-            os.waitpid(ended.si_pid, 0)
+        reap_orphans(set().union(*(child.pids for child in ours)))
 
 
 def stop_together(children: Iterable[Child]) -> None:

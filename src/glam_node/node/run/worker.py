@@ -1,13 +1,5 @@
 """The worker: loads the model once and runs jobs; no other process uses a GPU."""
 
-import gc
-
-from glam_node.node.run.skipped_imports import allow_imports, skip_imports
-
-if __name__ == "__main__":
-    gc.disable()  # `main` enables it when the modules have been imported
-    skip_imports("worker")
-
 import os
 import threading
 from datetime import UTC, datetime
@@ -24,8 +16,9 @@ from glam_node.node.bootstrap import Node, database_trouble, load_configured_pre
 from glam_node.node.db import jobs
 from glam_node.node.db.engine import reading
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.run.process import Running, main, until_it_works
+from glam_node.node.run.process import Running, run_process, until_it_works
 from glam_node.node.run.single_process import keep_running
+from glam_node.node.run.skipped_imports import allow_imports
 from glam_node.node.run.worker_registry import registered
 from glam_node.node.worker.broker import broker_url, messages_waiting
 from glam_node.node.worker.celery_app import create_app
@@ -36,7 +29,7 @@ from glam_node.node.workflow.analyse.run_job import run_job
 from glam_node.node.workflow.operate.recovery import recover, this_process
 from glam_node.settings.schema import Settings
 
-log = structlog.get_logger("glam_node.node.run.worker")
+log = structlog.get_logger(__name__)
 
 EXIT_DEAF = 75
 """The exit code of a worker that no longer receives messages and must be restarted (EX_TEMPFAIL of sysexits.h)."""
@@ -94,7 +87,7 @@ def _recover(node: Node) -> None:
 
 
 def _load(settings: Settings) -> Predictor:
-    allow_imports("worker")
+    allow_imports()
     try:
         return load_configured_predictor(settings, Measure.ONCE)
     except DeviceUnavailable as error:
@@ -143,5 +136,6 @@ def _run_job(running: Running, predictor: Predictor, lost: threading.Event, job_
         running.stop.set()
 
 
-if __name__ == "__main__":
-    main("worker", run)
+def main() -> None:
+    """Run the worker until SIGTERM or SIGINT."""
+    run_process("worker", run)

@@ -1,12 +1,4 @@
-"""The console's process, started by `python -m glam_node.node.console`."""
-
-import gc
-
-from glam_node.node.run.skipped_imports import skip_imports
-
-if __name__ == "__main__":
-    gc.disable()  # `main` enables it when the modules have been imported
-    skip_imports("console")
+"""The console's process."""
 
 import asyncio
 import socket
@@ -21,7 +13,7 @@ from starlette.types import ASGIApp
 from glam_node.node.console.app import create_console
 from glam_node.node.console.connections import ACCEPTED_AT_ONCE, Guard, GuardedConnection
 from glam_node.node.run.console_sockets import listening_sockets
-from glam_node.node.run.process import Running, main
+from glam_node.node.run.process import Running, run_process
 from glam_node.node.run.process_lifecycle import inherited_sockets
 from glam_node.node.tls.contexts import CertificateFiles, server_context
 from glam_node.node.tls.reloading import ReloadingContext
@@ -93,5 +85,6 @@ def _serve(server: uvicorn.Server, sockets: list[socket.socket], stop: threading
         stop.set()
 
 
-if __name__ == "__main__":
-    main("console", run)
+def main() -> None:
+    """Run the console until SIGTERM or SIGINT."""
+    run_process("console", run)
