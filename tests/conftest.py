@@ -12,6 +12,7 @@ from _pytest.terminal import TerminalReporter
 
 from tests.observed import pytest_fixture_setup, pytest_runtest_call
 from tests.peers import PEERS, missing_of
+from tests.preloaded import end_server
 
 __all__ = ["pytest_fixture_setup", "pytest_runtest_call"]
 
@@ -28,6 +29,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if needing and not import_module("torch").cuda.is_available():
         for item in needing:
             item.add_marker(pytest.mark.skip(reason=f"{_REASON}{_GPU}"))
+
+
+def pytest_unconfigure() -> None:
+    """End the fork server of this process."""
+    end_server()
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

@@ -1,17 +1,20 @@
 """Programs that tests run as supervised processes, and facts about running processes from Linux."""
 
+import os
 import socket
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
 
-from glam_node.node.run.forked import execute
+from glam_node.node.run.forked import ForkedProcess
+from glam_node.node.run.process_lifecycle import PARENT, READY_FD, SOCKETS
 from glam_node.node.run.skipped_imports import NEVER_USED
-from glam_node.node.run.supervisor import Program, role_module, role_program
+from glam_node.node.run.supervisor import Child, role_module, role_program
+from tests.preloaded import Popen
 
 
 def command_of_role(role: str) -> list[str]:
@@ -21,9 +24,37 @@ def command_of_role(role: str) -> list[str]:
     return [sys.executable, "-c", f"{first}; {skipping}from {role_module(role)} import main; main()"]
 
 
-def separate(role: str, environment: Mapping[str, str], sockets: Sequence[socket.socket] = ()) -> Program:
-    """Return the program of a process of the node that does not share the memory of the test."""
-    return replace(role_program(role, environment, sockets), run=partial(execute, command_of_role(role)))
+class Separate(Child):
+    """A process of the node that does not share the memory of the test.
+
+    Args:
+        role: The name of the process.
+        environment: Its environment.
+        sockets: Listening sockets that it inherits.
+        popen: The class that starts the process; `subprocess.Popen` executes it, for measurements.
+    """
+
+    def __init__(
+        self,
+        role: str,
+        environment: Mapping[str, str],
+        sockets: Sequence[socket.socket] = (),
+        popen: type[subprocess.Popen[Any]] = Popen,
+    ) -> None:
+        self._command, self._popen = command_of_role(role), popen
+        super().__init__(role_program(role, environment, sockets))
+
+    def _launch(self, ready_fd: int) -> ForkedProcess:
+        inherited = [one.fileno() for one in self._program.sockets]
+        ours = {READY_FD: str(ready_fd), PARENT: str(os.getpid()), SOCKETS: " ".join(map(str, inherited))}
+        process = self._popen(
+            self._command,
+            env={**self.environment, **self.own_environment, **ours},
+            stdin=subprocess.DEVNULL,
+            pass_fds=(ready_fd, *inherited),
+            start_new_session=True,
+        )
+        return cast(ForkedProcess, process)  # which has the same methods
 
 
 def children(pid: int) -> list[int]:

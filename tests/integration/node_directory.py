@@ -1,8 +1,9 @@
 """A node for one test: its settings file, its processes, and its database."""
 
 import os
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from glam_node.node.bootstrap import Node, build_node
 from glam_node.node.run.supervisor import Child, stop_together
 from glam_node.settings.load import load_settings
 from tests.integration.modality import MODALITY
-from tests.processes import separate
+from tests.processes import Separate
 from tests.waiting import wait_until
 
 THRESHOLD = "glam_node.inference.threshold:ThresholdPredictor"
@@ -41,15 +42,26 @@ class NodeDirectory:
     @contextmanager
     def running(self, *names: str, **environment: str) -> Iterator[list[Child]]:
         """Run processes of this node, wait until each is ready, and stop them at the end."""
-        children = [Child(separate(name, self.environment() | environment)) for name in names]
+        with self._running([Separate(name, self.environment() | environment) for name in names]) as children:
+            yield children
+
+    @contextmanager
+    def executed(self, name: str, **environment: str) -> Iterator[Child]:
+        """Run a process of this node as `running` does, but with no other modules than its own, for measurements."""
+        child = Separate(name, self.environment() | environment, popen=subprocess.Popen)
+        with self._running([child]):
+            yield child
+
+    @contextmanager
+    def _running(self, children: Sequence[Child]) -> Iterator[list[Child]]:
         try:
             wait_until(lambda: all_ready(children))
-            yield children
+            yield list(children)
         finally:
             stop_together(children)
 
 
-def all_ready(children: list[Child]) -> bool:
+def all_ready(children: Sequence[Child]) -> bool:
     """Return whether each process has reported that it is ready."""
     for child in children:
         child.look()

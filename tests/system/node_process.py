@@ -14,6 +14,7 @@ from typing import Any
 from tests.command_line import glam_node
 from tests.peers import PEERS
 from tests.ports import free_port
+from tests.preloaded import Popen
 from tests.system.orthanc import Orthanc
 from tests.waiting import wait_until
 
@@ -119,9 +120,7 @@ def running_node(settings_path: Path, port: int, calling_ae_title: str = "DCMTK"
     log_path = settings_path.with_suffix(".log")
     environment = _clean_environment()
     with log_path.open("ab") as log:
-        process = subprocess.Popen(
-            [GLAM_NODE, "--settings", str(settings_path), "serve"], stdout=log, stderr=log, env=environment
-        )
+        process = Popen([GLAM_NODE, "--settings", str(settings_path), "serve"], stdout=log, stderr=log, env=environment)
     node = NodeProcess(settings_path, port, process, log_path)
     try:
         _wait_until_it_answers(node, calling_ae_title)

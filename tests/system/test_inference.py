@@ -22,6 +22,7 @@ from tests.integration.node_directory import REPOSITORY
 from tests.integration.redis_server import redis_server
 from tests.integration.worker import predictors
 from tests.ports import free_port
+from tests.preloaded import Popen
 from tests.system.node_process import GLAM_NODE, run_glam_node
 from tests.system.site import Site, folder, objects, running, running_site, write, written_site
 from tests.unit.inference.glam.tiny_package import tiny_package
@@ -149,7 +150,7 @@ class Place:
         environment |= {"HOLD": str(self.hold), "PYTHONPATH": str(REPOSITORY)}
         with (self.site.path.parent / "worker.log").open("ab") as log:
             command = [str(GLAM_NODE), "--settings", str(self.site.path), "worker"]
-            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            process = Popen(command, env=environment, stdout=log, stderr=log)
         try:
             yield process
         finally:

@@ -19,6 +19,7 @@ from tests.certificates import Authority, Signed
 from tests.integration.modality import MODALITY, small_exam
 from tests.integration.scp.raw import VERIFICATION, Sender
 from tests.ports import free_port
+from tests.preloaded import Popen
 from tests.system.node_process import GLAM_NODE
 from tests.system.site import Site, folder, running_site
 
@@ -180,7 +181,7 @@ def one_more_receiver(site: Site, **settings: object) -> Iterator[int]:
     command = [str(GLAM_NODE), "--settings", str(site.path), "receiver"]
     with (
         (site.path.parent / "receiver.log").open("ab") as log,
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+        Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as process,
     ):
         try:
             assert process.stdout is not None

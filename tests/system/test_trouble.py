@@ -15,6 +15,7 @@ import pytest
 from tests.integration.postgresql import postgresql_server, url_of
 from tests.peers import PEERS
 from tests.ports import free_port
+from tests.preloaded import Popen
 from tests.system.node_process import (
     GLAM_NODE,
     NodeProcess,
@@ -113,7 +114,7 @@ def worker(settings_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run `glam-node worker` as an operator does on another host."""
     log_path = settings_path.parent / f"worker-{free_port()}.log"
     with log_path.open("ab") as log:
-        process = subprocess.Popen(
+        process = Popen(
             [GLAM_NODE, "--settings", str(settings_path), "worker"], stdout=log, stderr=log, env=os.environ.copy()
         )
     try:

@@ -32,6 +32,7 @@ from tests.integration.rsyslog import rsyslog
 from tests.integration.scp.raw import Sender
 from tests.ports import free_port
 from tests.posts import Posts
+from tests.preloaded import Popen
 from tests.system.node_process import GLAM_NODE
 from tests.system.site import Site, running_site
 from tests.waiting import wait_for_listener, wait_until
@@ -142,7 +143,7 @@ def process(site: Site, role: str, **settings: object) -> Iterator[subprocess.Po
     environment |= {f"GLAM_NODE__{name}": str(value) for name, value in settings.items()}
     with (site.path.parent / f"{role}.log").open("ab") as log:
         command = [str(GLAM_NODE), "--settings", str(site.path), role]
-        running = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        running = Popen(command, env=environment, stdout=log, stderr=log)
     try:
         yield running
     finally:

@@ -15,6 +15,7 @@ from typing import Any
 from glam_node.node.run.process_lifecycle import PARENT
 from tests.integration.node_directory import REPOSITORY, SERVE_COMMAND, NodeDirectory
 from tests.peers import PEERS
+from tests.preloaded import Popen
 from tests.processes import children, command_of_role
 
 GRACE_S = 20.0
@@ -33,7 +34,7 @@ class Process:
     def start(self) -> None:
         """Start the program from the main thread; it dies with that thread."""
         with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = Popen(
                 self.command, env={**self.environment, PARENT: str(os.getpid())}, stdout=log, stderr=log
             )
 

@@ -50,7 +50,7 @@ def ours(directory: Path, **chosen: str) -> Iterator[Server]:
     chosen = {f"GLAM_NODE__NODE__{name.upper()}": value for name, value in chosen.items()}
     # The database exists, as after a first start: creating or upgrading it loads more modules.
     node.build().sessions.kw["bind"].dispose()
-    with node.running("receiver", GLAM_NODE__LOG__LEVEL="warning", **chosen) as (child,):
+    with node.executed("receiver", GLAM_NODE__LOG__LEVEL="warning", **chosen) as child:
         yield Server(int(child.word or 0), child.pid)
 
 

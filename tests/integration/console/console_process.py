@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from urllib.parse import urlencode
 
-from glam_node.node.run.supervisor import Child, stop_together
+from glam_node.node.run.supervisor import stop_together
 from tests.command_line import glam_node
 from tests.integration.node_directory import NodeDirectory, all_ready
 from tests.ports import free_port
-from tests.processes import separate
+from tests.processes import Separate
 from tests.waiting import wait_until
 
 PASSWORD = "correct horse battery"
@@ -23,7 +23,7 @@ def console(node: NodeDirectory, more: str = "") -> Iterator[int]:
         settings.write(f"[console]\nport = {free_port()}\n{more}\n")
     node.build()
     glam_node("console", "user", "add", "anna", "--settings", node.settings_path, text=f"{PASSWORD}\n")
-    child = Child(separate("console", node.environment()))
+    child = Separate("console", node.environment())
     try:
         wait_until(lambda: all_ready([child]))
         yield int(child.word or 0)

@@ -32,7 +32,7 @@ from tests.certificates import Authority, Signed
 from tests.integration.console.console_process import console, plain, sign_in
 from tests.integration.node_directory import all_ready, write_node
 from tests.ports import free_port
-from tests.processes import separate
+from tests.processes import Separate
 from tests.waiting import wait_until
 
 FLOOD = 1100
@@ -128,7 +128,7 @@ def restartable(path: Path, signed: Signed | None) -> Iterator[tuple[Child, int]
         settings.write(f"[console]\nport = {chosen.port}\n{more}\n")
     node.build()
     sockets = listening_sockets(chosen)
-    child = Child(separate("console", node.environment(), sockets))
+    child = Separate("console", node.environment(), sockets)
     try:
         wait_until(lambda: all_ready([child]))
         yield child, chosen.port

@@ -19,7 +19,7 @@ from glam_node.node.domain.account import Role
 from glam_node.node.domain.event import EventKind
 from glam_node.node.errors import PermanentError
 from glam_node.node.run.all_in_one import open_to_serve
-from glam_node.node.run.supervisor import Child, stop_together
+from glam_node.node.run.supervisor import stop_together
 from glam_node.node.workflow.operate.accounts import new_account, remove_account, set_account
 from glam_node.settings.console import ConsoleSettings
 from glam_node.settings.schema import Settings, StorageSettings
@@ -29,7 +29,7 @@ from tests.command_line import glam_node
 from tests.integration.console.browser import Browser, listening
 from tests.integration.node_directory import NodeDirectory, all_ready, write_node
 from tests.ports import free_port
-from tests.processes import separate
+from tests.processes import Separate
 from tests.waiting import wait_until
 
 PASSWORD = "correct horse battery"
@@ -290,7 +290,7 @@ def secured(authority: Authority, tmp_path: Path) -> NodeDirectory:
 @contextmanager
 def serving(directory: NodeDirectory) -> Iterator[int]:
     """Run the console as a process, and yield its port."""
-    child = Child(separate("console", directory.environment()))
+    child = Separate("console", directory.environment())
     try:
         wait_until(lambda: all_ready([child]))
         yield int(child.word or 0)

@@ -10,6 +10,7 @@ import psutil
 
 from tests.integration.archive import Archive
 from tests.integration.node_directory import SERVE_COMMAND, NodeDirectory
+from tests.preloaded import Popen
 
 SEG, SR = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34"
 
@@ -45,7 +46,7 @@ def name_of(process: psutil.Process) -> str:
 def serving(node: NodeDirectory) -> Iterator[Serving]:
     """Run the node until the test is over, and stop it by SIGTERM."""
     with (node.path / "log").open("ab") as log:
-        process = subprocess.Popen(SERVE_COMMAND, env=node.environment(), stdout=subprocess.PIPE, stderr=log, text=True)
+        process = Popen(SERVE_COMMAND, env=node.environment(), stdout=subprocess.PIPE, stderr=log, text=True)
     with process:
         try:
             yield Serving(process)

@@ -26,6 +26,7 @@ from tests.integration.modality import MODALITY, send, small_exam
 from tests.integration.node_directory import NodeDirectory, write_node
 from tests.integration.postgresql import execute, postgresql_server, url_of
 from tests.integration.scp.raw import Sender, p_data, pdv, store_rq
+from tests.preloaded import Popen
 from tests.torture.ledger import data_set_bytes
 from tests.waiting import wait_until
 
@@ -51,7 +52,7 @@ def ports(directory: NodeDirectory) -> Iterator[list[int]]:
     """Start two receivers and yield their ports: one as `serve` starts it, one by the command."""
     command = [sys.executable, "-m", "glam_node", "receiver"]
     with (
-        subprocess.Popen(command, env=directory.environment(), stdout=subprocess.PIPE, text=True) as process,
+        Popen(command, env=directory.environment(), stdout=subprocess.PIPE, text=True) as process,
         directory.running("receiver") as [one],
     ):
         assert process.stdout is not None

@@ -22,6 +22,7 @@ from tests.integration.modality import MODALITY, send, small_exam
 from tests.integration.node_directory import NodeDirectory, write_node
 from tests.integration.run.edited_settings import edit, is_admitted
 from tests.integration.run.serving import SEG, SR, results
+from tests.preloaded import Popen
 from tests.processes import open_files
 from tests.waiting import wait_until
 
@@ -44,7 +45,7 @@ class Alone:
 
     def _started(self, role: str) -> "subprocess.Popen[str]":
         with self._log.open("ab") as log:
-            return subprocess.Popen(
+            return Popen(
                 [sys.executable, "-m", "glam_node", role],
                 env=self.node.environment(),
                 stdout=subprocess.PIPE,
