@@ -121,7 +121,7 @@ def test_a_new_order_of_rules_is_reported_in_words(node: NodeDirectory, served: 
     edit(node, (ONE + TWO, TWO + ONE))
     planned = glam_node("--settings", node.settings_path, "settings", "diff").stdout
     assert planned.startswith("rules: their order is one, two -> two, one; the first rule that holds decides")
-    assert reload(node) == planned + "applied by dispatcher\n"
+    assert reload(node) == planned + "applied by dispatcher, worker\n"
     built = node.build()
     wait_until(lambda: recorded(built, "settings_changed")[0].detail["changed"] == ["order of rules"])
 
