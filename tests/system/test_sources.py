@@ -1,6 +1,7 @@
-"""Studies fetched by `glam-node archive` from real archives into `glam-node serve`, by every kind of source."""
+"""Studies fetched from real archives into `glam-node serve` by `glam-node archive` and `glam-node backfill`."""
 
 import base64
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.integration.modality import small_exam
 from tests.peers import PEERS
 from tests.ports import free_port
 from tests.system.orthanc import Orthanc, running_orthanc
-from tests.system.site import folder, running_site
+from tests.system.site import Site, folder, running_site
 from tests.system.tls_front import tls_in_front_of
 
 PLUGINS = (PEERS["orthanc-dicomweb"].program,)
@@ -65,11 +66,11 @@ def secured(tmp_path: Path, certificates: dict[str, Signed]) -> Iterator[Orthanc
         orthanc.kill()
 
 
-def keep(orthanc: Orthanc, seed: int, accession: str) -> str:
+def keep(orthanc: Orthanc, seed: int, accession: str, date: str = "20230405") -> str:
     """Store an exam of four small views in Orthanc by its REST interface, and return its Study Instance UID."""
     views = small_exam(seed)
     for number, view in enumerate(views):
-        view.AccessionNumber, view.PatientID = accession, f"ID-{seed}"
+        view.AccessionNumber, view.PatientID, view.StudyDate = accession, f"ID-{seed}", date
         path = orthanc.directory / f"{seed}-{number}.dcm"
         view.save_as(path, enforce_file_format=True)
         orthanc.post("/instances", path.read_bytes())
@@ -125,3 +126,46 @@ def test_a_study_in_an_archive_is_fetched_and_analysed_by_every_kind_of_source(
                 assert titles == {"web" if name == "web" else "ORTHANC"}
                 again = site.command("archive", "fetch", name, "--accession", accession)
                 assert "4 of 4 instances stored, 0 new" in again
+
+
+@pytest.mark.features("glam-node backfill")
+def test_earlier_studies_are_analysed_at_low_priority_and_their_scores_are_written(
+    plain: Orthanc, tmp_path: Path
+) -> None:
+    earlier = [keep(plain, 30 + day, f"A-{day}", f"2020010{day}") for day in (1, 2, 3)]
+    keep(plain, 39, "A-9", "20240101")
+    settings: dict[str, Any] = {
+        "destinations": {"folder": folder(tmp_path / "results", results=["measurement_report"])},
+        "sources": {"web": {"kind": "dicomweb", "host": "127.0.0.1", "port": plain.http_port}},
+    }
+    scores = tmp_path / "scores.csv"
+    command = ("backfill", "web", "--per-hour", "36000", "--at-once", "2", "--scores", str(scores))
+    with running_site(tmp_path / "node", settings) as site:
+        live = site.send_exam(99)
+        said = site.command(*command, "--from", "2020-01-01", "--to", "2020-01-03")
+        assert said.splitlines()[0] == "3 REPORTED"
+        assert said.splitlines()[-1].startswith("Next: look at the scores")
+        site.wait_for(live)
+        assert {uid: priority_of(site, uid) for uid in (live, *earlier)} == {
+            live: "screening",
+            **dict.fromkeys(earlier, "backfill"),
+        }
+        with scores.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["study_instance_uid"] for row in rows] == earlier[::-1]
+        assert all(0 <= float(row["malignant"]) <= 1 and row["algorithm_version"] for row in rows)
+        assert [row["accession_number"] for row in rows] == ["A-3", "A-2", "A-1"]
+        listed = tmp_path / "list.txt"
+        listed.write_text("A-9\nA-1\n")
+        assert site.command(*command, "--accessions", str(listed)).splitlines()[0] == "2 REPORTED"
+        table = tmp_path / "list.csv"
+        table.write_text(f"study_instance_uid\n{earlier[0]}\n")
+        assert site.command(*command, "--csv", str(table)).splitlines()[0] == "1 REPORTED"
+        site.command(*command, expect=2)
+        site.command(*command, "--csv", str(table), "--hours", "late", expect=2)
+
+
+def priority_of(site: Site, uid: str) -> str:
+    """Return the priority of the study's job."""
+    (submitted,) = [event for event in site.study(uid)["timeline"] if event["event"] == "job_submitted"]
+    return str(submitted["detail"]["priority"])

@@ -43,6 +43,7 @@ COMMANDS = [
     "alerts test",
     "archive query",
     "archive fetch",
+    "backfill",
     "audit show",
     "audit verify",
     "console user add",

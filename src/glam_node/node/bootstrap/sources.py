@@ -8,7 +8,6 @@ from glam_node.node.bootstrap.base_node import BaseNode
 from glam_node.node.db.writer import Writer
 from glam_node.node.domain.ports import Source
 from glam_node.node.scp.contexts import accepted_contexts
-from glam_node.node.scu.dicomweb import WebSource
 from glam_node.node.scu.echo import remote_ae_of
 from glam_node.node.scu.retrieve import GetSource, MoveSource
 from glam_node.node.scu.web_peer import web_peer
@@ -29,6 +28,9 @@ def built_source(name: str, settings: Settings) -> Source:
             syntaxes = accepted_contexts(ours.additional_storage_sop_classes)
             return GetSource(remote_ae_of(name, source, ours.ae_title), source.modalities, syntaxes)
         case DicomwebSettings():
+            # The library for DICOMweb is loaded only where it is used.
+            from glam_node.node.scu.dicomweb import WebSource
+
             return WebSource(web_peer(name, source), source.modalities)
     assert_never(source)
 

@@ -59,7 +59,7 @@ def query(
     from glam_node.node.bootstrap import built_source
     from glam_node.node.domain.archived import StudyQuery
 
-    configured = _settings_with(ctx, settings, source)
+    configured = settings_with(ctx, settings, source)
     asked = StudyQuery(patient_id, accession, study_uid, _date(study_date_from), _date(study_date_to), modality, limit)
     _refuse_unlimited(asked)
     found = built_source(source, configured).find_studies(asked)
@@ -95,11 +95,11 @@ def fetch(
     from glam_node.node.bootstrap import built_source
     from glam_node.node.domain.archived import StudyQuery
 
-    configured = _settings_with(ctx, settings, source)
+    configured = settings_with(ctx, settings, source)
     if not (study_uid or accession):
         raise typer.BadParameter("give --study-uid or --accession.")
     node = command_node(ctx, configured)
-    _require_user_of(node)
+    require_user_of(node)
     found = built_source(source, configured).find_studies(
         StudyQuery(accession_number=accession, study_instance_uid=study_uid)
     )
@@ -143,7 +143,7 @@ def _print_outcomes(outcomes: "list[FetchOutcome]", node: "Node") -> None:
         typer.echo(f"Next: the node analyses it; `glam-node study {uid}` shows how far it is.")
 
 
-def _settings_with(ctx: typer.Context, path: Any, source: str) -> "Settings":
+def settings_with(ctx: typer.Context, path: Any, source: str) -> "Settings":
     """Load the settings; refuse a source that they do not have."""
     configured = command_settings(ctx, path)
     if source not in configured.sources:
@@ -158,7 +158,7 @@ def _refuse_unlimited(asked: "StudyQuery") -> None:
         raise typer.BadParameter("give --patient-id, --accession, --study-uid, --study-date-from or --study-date-to.")
 
 
-def _require_user_of(node: "Node") -> None:
+def require_user_of(node: "Node") -> None:
     """Refuse to write files that the node could not read, because another user runs it.
 
     Raises:

@@ -11,6 +11,7 @@ from glam_node.node.cli import (
     analyse,
     archive,
     audit,
+    backfill,
     backup,
     console,
     demo,
@@ -86,6 +87,7 @@ study_app.command("keep-first")(study_actions.keep_first)
 app.add_typer(study_app, name="study")
 
 app.add_typer(archive.app, name="archive")
+app.command()(backfill.backfill)
 app.command("send-now")(study_actions.send_now)
 app.command()(backup.backup)
 app.command()(backup.restore)

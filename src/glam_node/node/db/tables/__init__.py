@@ -17,13 +17,14 @@ from glam_node.node.db.tables.jobs_and_deliveries import (
     JobRow,
     WorkerRow,
 )
-from glam_node.node.db.tables.studies import ConflictRow, InstanceRow, StorageRow, StudyRow
+from glam_node.node.db.tables.studies import BackfillRow, ConflictRow, InstanceRow, StorageRow, StudyRow
 
 __all__ = [
     "AccountRow",
     "AlertMessageRow",
     "AlertRow",
     "AuditMessageRow",
+    "BackfillRow",
     "Base",
     "CommitmentRequestRow",
     "ConflictRow",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, SmallInteger, String, Text
+from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, SmallInteger, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from glam_node.node.db.tables.base import UID, Base, partial_index
@@ -86,3 +86,20 @@ class StorageRow(Base):
     row: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     storage_id: Mapped[str] = mapped_column(String(32))
     is_bound: Mapped[bool]
+
+
+class BackfillRow(Base):
+    """Study of a backfill, as in `domain.backfill`; the node may not have it yet."""
+
+    __tablename__ = "backfill_studies"
+
+    study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    source: Mapped[str] = mapped_column(Text)
+    patient_id: Mapped[str] = mapped_column(Text)
+    accession_number: Mapped[str] = mapped_column(Text)
+    study_date: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    low_priority: Mapped[bool] = mapped_column(Boolean)
+    """Whether the study came to the node by the backfill, so that it is analysed after all others."""
+    failure: Mapped[str] = mapped_column(Text)
+    changed_at: Mapped[datetime]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import jobs, studies
+from glam_node.node.db import backfill, jobs, studies
 from glam_node.node.domain.eligibility import EligibilityPolicy
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
@@ -94,7 +94,10 @@ def _submit(
             studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)
         return None
     _supersede(session, uid, now)
-    priority = policy.priority_of(judged.instances) if decision.priority is None else decision.priority
+    if backfill.has_low_priority(session, uid):
+        priority = Priority.BACKFILL
+    else:
+        priority = policy.priority_of(judged.instances) if decision.priority is None else decision.priority
     job = jobs.add(session, uid, images, policy.settings_digest, now, priority, way)
     facts = EventDetail(job_id=job.job_id, images=len(images), priority=job.priority.name.lower())
     facts["reason"] = judged.reason
