@@ -135,6 +135,7 @@ def test_held_results_are_sent_only_after_a_person_releases_them(bench: Workbenc
 def test_a_hold_with_a_time_ends_by_itself(bench: Workbench, exam: list[Dataset]) -> None:
     bench.site = (rule("images > 0", Action.HOLD, hold_time_s=3600.0),)
     bench.run(bench.submitted(*exam))
+    assert bench.study().reason.endswith("the results are sent after 3600 s, or when a person releases the study")
     bench.clock.turn(3590)
     assert (released(bench), bench.deliver(Archive())) == (0, 0)
     bench.clock.turn(11)

@@ -123,7 +123,7 @@ class ResultDecision:
     reason: str
 
     def routing(self, before: Routing) -> Routing:
-        """Return the routing of the results; the rule can neither undo a shadow nor leaves destinations unset."""
+        """Return the routing of the results, which keeps a shadow, and the destinations if the rule names none."""
         destinations = before.destinations if self.rule.destinations is None else self.rule.destinations
         shadow = before.shadow or self.rule.action is Action.SHADOW
         return Routing(self.rule.title, shadow, destinations, self.rule.results)
@@ -158,10 +158,9 @@ def _outcome_of_results(rule: SiteRule) -> str:
     kinds = "" if rule.results is None else f" as {', '.join(rule.results)}"
     if rule.action is Action.SHADOW:
         return "in shadow, nothing is sent"
-    until = "a person releases it" if rule.hold_time_s is None else f"{rule.hold_time_s:g} s have passed"
-    held = f"; the study is held until {until}" if rule.action is Action.HOLD else ""
-    sent = f"the results{goes_to or ' are sent'}{kinds}"
-    return f"{sent}{held}"
+    later = "" if rule.hold_time_s is None else f"after {rule.hold_time_s:g} s, or "
+    held = f" {later}when a person releases the study" if rule.action is Action.HOLD else ""
+    return f"the results{goes_to or ' are sent'}{kinds}{held}"
 
 
 def _first_that_holds(rules: Iterable[SiteRule], judged: Eligibility, headers: Headers) -> tuple[SiteRule, int] | None:
