@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fetch the viewers that the tests use: OHIF's published build, and the packages with which dwv and cornerstone3D read
-# segmentations. Without npm or a network, print one line; the tests that need a viewer are then skipped and named at the end
-# of the run, which in CI is a failure.
+# Fetch the packages of npm that the tests use as peers: OHIF's published build, the packages with which dwv and
+# cornerstone3D read segmentations, and an HL7 engine. Without npm or a network, print one line; the tests that need a
+# package are then skipped and named at the end of the run, which in CI is a failure.
 set -euo pipefail
 
 ohif=3.13.2
@@ -11,6 +11,7 @@ readers=(
     dwv@0.36.4 dcmjs@0.52.0 @babel/runtime@7
     @cornerstonejs/{adapters,core,metadata,tools}@"$cornerstone"
 )
+engine=4.5.2
 
 fetch_ohif() {
     local target=build/viewer/ohif
@@ -40,5 +41,19 @@ fetch_readers() {
     touch "$target/.fetched-$cornerstone"
 }
 
+fetch_engine() {
+    local target=build/hl7
+    [ -f "$target/.fetched-$engine" ] && return
+    echo "== fetching @medplum/hl7 $engine (an HL7 engine for the tests, 10 MB)"
+    mkdir -p "$target"
+    echo '{"name": "engine", "private": true, "type": "module"}' >"$target/package.json"
+    if ! (cd "$target" && npm install --silent --no-audit --no-fund --ignore-scripts --save-exact "@medplum/hl7@$engine"); then
+        echo "npm could not fetch @medplum/hl7@$engine; the tests with it are left out." >&2
+        return
+    fi
+    touch "$target/.fetched-$engine"
+}
+
 fetch_ohif
 fetch_readers
+fetch_engine

@@ -36,6 +36,10 @@ PEERS: dict[str, Peer] = {
         _ROOT / "build" / "viewer" / "readers" / "node_modules" / "dwv" / "package.json",
         "npm dwv, @cornerstonejs/adapters (scripts/viewer.sh)",
     ),
+    "hl7-engine": Peer(
+        _ROOT / "build" / "hl7" / "node_modules" / "@medplum" / "hl7" / "package.json",
+        "npm @medplum/hl7 (scripts/viewer.sh)",
+    ),
     "systemd-analyze": Peer(Path("/usr/bin/systemd-analyze"), "Debian systemd"),
     "xmllint": Peer(Path("/usr/bin/xmllint"), "Debian libxml2-utils"),
     "rsyslog": Peer(Path("/usr/sbin/rsyslogd"), "Debian rsyslog rsyslog-openssl"),

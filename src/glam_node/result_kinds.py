@@ -16,6 +16,11 @@ KEY_OBJECT_SELECTION = "key_object_selection"
 COMPREHENSIVE_SR = "comprehensive_sr"
 NOT_ANALYSED_REPORT = "not_analysed_report"
 
+RESULT_MESSAGE = "result_message"
+"""The HL7 message, which only destinations of kind "hl7" get; it is no DICOM object, so its SOP class is empty."""
+MESSAGE_CLASS = ""
+SHOWN_MESSAGE = "HL7"
+
 _SOP_CLASS = "1.2.840.10008.5.1.4.1.1."
 
 

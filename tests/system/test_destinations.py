@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.certificates import Authority, Signed
+from tests.hl7.raw_engine import accepting, raw
 from tests.peers import PEERS
 from tests.ports import free_port
 from tests.system.node_process import NodeProcess, dcmsend, running_node, wait_for_state
@@ -99,14 +100,20 @@ def deliveries(node: NodeProcess) -> dict[str, set[str]]:
 
 @pytest.fixture
 def fronts(plain: Orthanc, secured: Orthanc, certificates: dict[str, Signed]) -> Iterator[dict[str, int]]:
-    """Yield the ports of TLS proxies in front of both Orthancs."""
+    """Yield the ports of TLS proxies in front of both Orthancs and of an HL7 engine, and that of the engine."""
     theirs = certificates["archive"]
     with (
         tls_in_front_of(secured.http_port, theirs) as web_mutual,
         tls_in_front_of(plain.http_port, theirs, mutual=False) as web,
         tls_in_front_of(plain.dicom_port, theirs, mutual=False) as dicom,
+        raw(accepting) as (_, hl7),
+        tls_in_front_of(hl7, theirs, mutual=False) as hl7_tls,
+        tls_in_front_of(hl7, theirs) as hl7_mutual,
     ):
-        yield {"web_mutual": web_mutual, "web": web, "dicom": dicom}
+        yield {
+            "web_mutual": web_mutual, "web": web, "dicom": dicom,
+            "hl7": hl7, "hl7_tls": hl7_tls, "hl7_mutual": hl7_mutual,
+        }  # fmt: skip
 
 
 def destinations_at(
@@ -135,6 +142,9 @@ def destinations_at(
             "service_path": "/dicom",
         },
         "folder": {"kind": "folder", "path": str(directory / "folder"), "results": ["measurement_report"]},
+        "ris": {"kind": "hl7", "port": fronts["hl7"]},
+        "ris_tls": {"kind": "hl7", "port": fronts["hl7_tls"], **trusting},
+        "ris_mutual": {"kind": "hl7", "port": fronts["hl7_mutual"], **tls},
     }
 
 

@@ -160,6 +160,12 @@ def everything_else(place: Place) -> dict[str, Any]:
     (root / "token").write_text("Bearer token")
     (root / "token").chmod(0o600)
     web = {"kind": "stow-rs", "port": 8042, "service_path": "/web", "authorization": root / "token", "mode": "shadow"}
+    (root / "site.j2").write_text("MSH|^~\\&|x||||||ORU^R01|{{ message.control_id }}")
+    systems = {f"{side}_{what}": "X" for side in ("sending", "receiving") for what in ("application", "facility")}
+    ris = {
+        "kind": "hl7", "port": 2576, "template": root / "site.j2", "character_set": "iso-8859-1", **systems,
+        "result_status": "F", "acknowledgement": "enhanced", "mode": "shadow",
+    }  # fmt: skip
     rule = {"when": "KVP > 500", "then": "shadow", "level": "study", "holds_for": "all"}
     return {
         "node": {
@@ -172,7 +178,7 @@ def everything_else(place: Place) -> dict[str, Any]:
                 "certificates": ["later.example"],
             },
         },
-        "destinations": {"archive": archive, "web": web, "more": folder(root / "more")},
+        "destinations": {"archive": archive, "web": web, "ris": ris, "more": folder(root / "more")},
         "sources": {
             "dicom": {"kind": "c-get", "ae_title": "OTHER", "host": "localhost", "port": 105, "tls": True, **secured},
             "web": {

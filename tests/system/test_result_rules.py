@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from glam_node.result_kinds import ANALYSIS_KINDS, SOP_CLASSES
+from glam_node.result_kinds import ANALYSIS_KINDS, RESULT_MESSAGE, SOP_CLASSES
 from tests.integration.modality import small_exam
 from tests.posts import Posts
 from tests.system.site import Site, folder, objects, running_site
@@ -19,7 +19,7 @@ HOLD_TIME_S = 4.0
 RULES: dict[str, Any] = {
     "blind": {"when": 'StationName == "BLIND"', "then": "hold"},
     "soon": {"when": 'StationName == "SOON" and benign_score is present', "then": "hold", "hold_time": HOLD_TIME_S},
-    "never": {"when": 'StationName == "NEVER"', "results": list(ANALYSIS_KINDS)},
+    "never": {"when": 'StationName == "NEVER"', "results": [*ANALYSIS_KINDS, RESULT_MESSAGE]},
     "found": {"when": "findings > 0", "destinations": ["archive"], "results": ["measurement_report"], "notify": True},
 }
 
@@ -43,6 +43,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     kinds = ["measurement_report", "encapsulated_pdf"]
     destinations = {name: folder(root / name, results=kinds) for name in ("archive", "trial")}
     destinations["planned"] = folder(root / "planned", results=list(ANALYSIS_KINDS), mode="dry_run")
+    destinations["ris"] = {"kind": "hl7", "mode": "dry_run"}
     posts = Posts("/hook", ill_status=503)
     alerts = {"webhook_url": f"{posts.url}/hook"}
     settings = {"destinations": destinations, "rules": RULES, "alerts": alerts}

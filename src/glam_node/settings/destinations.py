@@ -1,122 +1,19 @@
-"""Settings of [destinations.NAME]."""
+"""Settings of [destinations.NAME]: one class for each kind of destination."""
 
-from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, model_validator
 
-from glam_node.result_kinds import NOT_ANALYSED_REPORT, SOP_CLASSES
-from glam_node.settings.connection import ConnectionSettings
+from glam_node.result_kinds import NOT_ANALYSED_REPORT, RESULT_MESSAGE
+from glam_node.settings.destination_base import DestinationBase, ResultKind, ServerSettings
 from glam_node.settings.kinds import by_kind, one_of_kinds
-from glam_node.settings.section import Section, contradiction
-from glam_node.settings.values import (
-    AETitle,
-    Banner,
-    CodeScheme,
-    Directory,
-    File,
-    ScoreScale,
-    SeriesDescription,
-    SeriesNumber,
-    ServicePath,
-    Timeout,
-    not_empty,
-)
-
-if TYPE_CHECKING:
-    ResultKind = str
-else:
-    ResultKind = Literal[tuple(SOP_CLASSES)]
+from glam_node.settings.section import contradiction
+from glam_node.settings.values import AETitle, Directory, File, HL7Name, RemotePort, ServicePath, Timeout, not_empty
 
 TransferSyntax = Literal[
     "explicit_vr_little_endian", "implicit_vr_little_endian", "deflated_explicit_vr_little_endian", "rle_lossless"
 ]
-
-
-class FallbackSettings(Section):
-    """[destinations.NAME.fallbacks]: results to send instead, if the destination does not accept a SOP class."""
-
-    segmentation: ResultKind | None = None
-    """Result to send instead of a segmentation."""
-    measurement_report: ResultKind | None = None
-    """Result to send instead of the measurement report; comprehensive_sr is the same report in an older SOP class."""
-    mammography_cad_sr: ResultKind | None = None
-    """Result to send instead of the Mammography CAD SR."""
-    presentation_state: ResultKind | None = None
-    """Result to send instead of a presentation state."""
-
-    @property
-    def by_kind(self) -> dict[str, str]:
-        """The fallback of each kind of result that has one."""
-        chosen: dict[str, str] = self.model_dump(exclude_none=True)
-        return chosen
-
-
-class PresentationSettings(Section):
-    """[destinations.NAME.presentation]: values that replace those of [results] in objects for this destination."""
-
-    banner: Banner | None = None
-    """Value that replaces results.banner."""
-    series_description: SeriesDescription | None = None
-    """Value that replaces results.series_description."""
-    series_number: SeriesNumber | None = None
-    """Value that replaces results.series_number."""
-    score_scale: ScoreScale | None = None
-    """Value that replaces results.score_scale."""
-    code_scheme: CodeScheme | None = None
-    """Value that replaces results.code_scheme."""
-
-    @property
-    def chosen(self) -> dict[str, object]:
-        """The values that are set."""
-        values: dict[str, object] = self.model_dump(exclude_none=True)
-        return values
-
-
-class DestinationBase(Section):
-    """The keys of every kind of destination."""
-
-    mode: Literal["live", "shadow", "dry_run"] = "live"
-    """live: results are sent; shadow: results are made and kept, but not sent; dry_run: the node only records which
-    results it would make."""
-    kind: str
-    """The kind of destination."""
-    results: tuple[ResultKind, ...] = ("segmentation", "measurement_report")
-    """Kinds of result to send; a kind that no destination lists is not made."""
-    fallbacks: FallbackSettings = FallbackSettings()
-    presentation: PresentationSettings = PresentationSettings()
-
-    @property
-    @abstractmethod
-    def title(self) -> str:
-        """Words for pages that come before the address, such as "DICOMweb at"."""
-
-    @property
-    @abstractmethod
-    def address(self) -> str:
-        """The address for pages; it contains no secret."""
-
-    @model_validator(mode="after")
-    def _has_usable_fallbacks(self) -> Self:
-        for kind, instead in self.fallbacks.by_kind.items():
-            if kind not in self.results:
-                raise contradiction(f"fallbacks.{kind}", "replaces nothing: that kind is not in results")
-            if instead in (kind, NOT_ANALYSED_REPORT):
-                raise contradiction(f"fallbacks.{kind}", f'"{instead}" cannot replace it')
-            if SOP_CLASSES[instead] == SOP_CLASSES[kind]:
-                raise contradiction(
-                    f"fallbacks.{kind}", f'"{instead}" is of the same SOP class: an archive refuses both or neither'
-                )
-        return self
-
-
-class ServerSettings(ConnectionSettings, DestinationBase):
-    """The keys of destinations that the node calls over the network."""
-
-    timeout: Timeout = 30.0
-    """Seconds to wait for the archive to connect, to answer or to accept more of an object. The wait for its answer to
-    a complete object is ten times as long."""
 
 
 class CStoreSettings(ServerSettings):
@@ -194,7 +91,54 @@ class FolderSettings(DestinationBase):
         return str(self.path)
 
 
-AnyDestination = CStoreSettings | StowSettings | FolderSettings
+class HL7Settings(ServerSettings):
+    """[destinations.NAME]: an HL7 v2 engine or RIS that results are sent to as ORU^R01 messages over MLLP."""
+
+    _takes: ClassVar[tuple[str, ...]] = (RESULT_MESSAGE, NOT_ANALYSED_REPORT)
+
+    kind: Literal["hl7"]
+    """hl7: an HL7 v2 engine or RIS."""
+    port: RemotePort = 2575
+    """Port of the HL7 engine."""
+    timeout: Timeout = 30.0
+    """Seconds to wait for the HL7 engine to connect, and to acknowledge a message."""
+    results: tuple[ResultKind, ...] = (RESULT_MESSAGE,)
+    """Kinds of result to send; a kind that no destination lists is not made. A destination of kind hl7 gets
+    result_message and not_analysed_report; others get all kinds but result_message."""
+    template: File | None = None
+    """Template of the messages, a file in the language of Jinja2; unset: the one that `glam-node hl7 template` prints.
+    A change of the file takes effect with the next message."""
+    character_set: Literal[
+        "utf-8", "iso-8859-1", "iso-8859-2", "iso-8859-5", "iso-8859-7", "iso-8859-9", "iso-8859-15"
+    ] = "utf-8"
+    """Character set of the messages, which MSH-18 states."""
+    sending_application: HL7Name = "GLAMNODE"
+    """MSH-3 of the messages."""
+    sending_facility: HL7Name = ""
+    """MSH-4 of the messages."""
+    receiving_application: HL7Name = ""
+    """MSH-5 of the messages."""
+    receiving_facility: HL7Name = ""
+    """MSH-6 of the messages."""
+    result_status: Literal["P", "R", "F"] = "P"
+    """Status in OBR-25 and OBX-11: P (preliminary), R (stored, not yet verified) or F (final). With F, a later message
+    on the same study has C (correction)."""
+    acknowledgement: Literal["original", "enhanced"] = "original"
+    """original: the engine answers AA, AE or AR; enhanced: the node asks in MSH-15 for CA, CE or CR. The node accepts
+    both in either mode."""
+
+    @property
+    def title(self) -> str:
+        """Kind of the server."""
+        return "HL7 engine at"
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"{self.host}:{self.port}"
+
+
+AnyDestination = CStoreSettings | StowSettings | FolderSettings | HL7Settings
 """Every kind of destination; all other lists of kinds are derived from this one."""
 
 DESTINATIONS_BY_KIND: Mapping[str, type[DestinationBase]] = by_kind(AnyDestination)
@@ -213,7 +157,9 @@ def without_idle_keys(destination: dict[str, Any]) -> dict[str, Any]:
     """
     own = DESTINATIONS_BY_KIND.get(str(destination.get("kind", "c-store")))
     defaults = {
-        name: field.default for each in DESTINATIONS_BY_KIND.values() for name, field in each.model_fields.items()
+        name: field.default
+        for each in reversed(tuple(DESTINATIONS_BY_KIND.values()))
+        for name, field in each.model_fields.items()
     }
     return {
         key: value

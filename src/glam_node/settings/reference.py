@@ -32,6 +32,7 @@ _EXAMPLE_NAMES = {
     "sources": "archive",
     "c-move": "archive",
     "c-get": "second",
+    "hl7": "ris",
     "rules": "hologic",
 }
 """The names of the examples in the commented file, by section or by kind of destination or source; unless one is given
@@ -40,6 +41,7 @@ _EXAMPLES_OF_KEYS = {
     "tls.port": "2762",
     "destinations.NAME.authorization": '"/etc/glam-node/authorization"',
     "sources.NAME.authorization": '"/etc/glam-node/authorization"',
+    "destinations.NAME.template": '"/etc/glam-node/oru_r01.hl7.j2"',
     "destinations.NAME.presentation.banner": '"For research use, not for diagnosis"',
     "destinations.NAME.presentation.series_number": "9700",
     "console.oidc.client_secret_path": '"/etc/glam-node/client-secret"',

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from glam_node.result_kinds import ANALYSIS_KINDS
+from glam_node.result_kinds import ANALYSIS_KINDS, RESULT_MESSAGE
 from glam_node.settings.section import Section, contradiction
 from glam_node.settings.values import Name, Seconds
 
 if TYPE_CHECKING:
     AnalysisKind = str
 else:
-    AnalysisKind = Literal[tuple(ANALYSIS_KINDS)]
+    AnalysisKind = Literal[(*ANALYSIS_KINDS, RESULT_MESSAGE)]
 
 _WHEN = "an expression: `glam-node rules explain` lists fields, operators and examples"
 

@@ -1,9 +1,6 @@
 """Peers that misbehave, and objects to send to them."""
 
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,27 +47,3 @@ def peer_at(port: int, *, ae_title: str = "ARCHIVE", timeout: float = 10.0, call
 def peer(archive: Archive) -> RemoteAE:
     """Return the archive as the settings describe it."""
     return peer_at(archive.port)
-
-
-@contextmanager
-def raw_peer(talk: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Yield the port of a peer that only calls `talk` with each connection and then closes it."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                talk(connection)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()

@@ -20,9 +20,10 @@ from glam_node.node.scu.find import count_mammograms
 from glam_node.node.scu.requesting_ae import Checkpoint
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.settings.destinations import CStoreSettings
+from tests.hl7.raw_engine import raw_peer
 from tests.integration.scp.raw import element, p_data, pdv
 from tests.integration.scu.acceptances import ODD, REFUSED, Answer, first_context, read_pdu
-from tests.integration.scu.conftest import Outgoing, peer_at, raw_peer
+from tests.integration.scu.conftest import Outgoing, peer_at
 from tests.peers import PEERS
 from tests.waiting import wait_until
 

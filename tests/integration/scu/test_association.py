@@ -13,8 +13,9 @@ from pynetdicom.association import Association
 
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.scu.association import REJECTIONS, RemoteAE, open_association
+from tests.hl7.raw_engine import raw_peer
 from tests.integration.archive import VERIFICATION, Archive, listening
-from tests.integration.scu.conftest import peer_at, raw_peer
+from tests.integration.scu.conftest import peer_at
 from tests.ports import free_port
 
 A_ABORT = bytes.fromhex("07 00 00000004 0000 0000")

@@ -7,7 +7,8 @@ from pynetdicom import build_context
 
 from glam_node.node.scu.echo import VERIFICATION, echo
 from glam_node.result_kinds import SOP_CLASSES
-from glam_node.settings.destinations import CStoreSettings, FallbackSettings, FolderSettings
+from glam_node.settings.destination_base import FallbackSettings
+from glam_node.settings.destinations import CStoreSettings, FolderSettings
 from tests.integration.archive import Archive, listening
 
 

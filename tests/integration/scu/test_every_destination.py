@@ -6,21 +6,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from pydicom.uid import generate_uid
 
 from glam_node.node.bootstrap.node import built_destination
-from glam_node.node.domain.ports import Destination
+from glam_node.node.domain.ports import Destination, OutgoingInstance
 from glam_node.node.scu.echo import echo
 from glam_node.settings.destinations import (
     DESTINATIONS_BY_KIND,
     CStoreSettings,
     DestinationSettings,
     FolderSettings,
+    HL7Settings,
     StowSettings,
 )
+from tests.hl7.raw_engine import accepting, outgoing_in, raw
 from tests.integration.archive import Archive, listening
 from tests.integration.scu.conftest import Outgoing
 from tests.ports import free_port
 from tests.posts import Posts
+
+Result = Callable[[], OutgoingInstance]
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,18 @@ def folder(path: Path) -> Iterator[Place]:
     yield Place(works, is_down, lambda: len(list(works.path.glob("*.dcm"))))
 
 
+@contextmanager
+def engine(_: Path) -> Iterator[Place]:
+    with raw(accepting) as (peer, port):
+        works = HL7Settings(kind="hl7", port=port)
+        yield Place(works, works.model_copy(update={"port": free_port()}), lambda: len(peer.messages))
+
+
 PLACES: Mapping[str, Callable[[Path], AbstractContextManager[Place]]] = {
     "c-store": archive,
     "stow-rs": web_server,
     "folder": folder,
+    "hl7": engine,
 }
 
 
@@ -72,12 +85,20 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         yield one
 
 
+@pytest.fixture
+def result(place: Place, outgoing: Outgoing, tmp_path: Path) -> Result:
+    """Return a function that writes a result of a kind which the destination gets."""
+    if isinstance(place.works, HL7Settings):
+        return lambda: outgoing_in(tmp_path, generate_uid())
+    return outgoing
+
+
 def test_every_kind_of_destination_is_tried_here() -> None:
     assert PLACES.keys() == DESTINATIONS_BY_KIND.keys(), "add a function to PLACES that starts a peer of the kind"
 
 
-def test_objects_are_stored_in_order_and_again(place: Place, outgoing: Outgoing) -> None:
-    instances, destination = [outgoing(), outgoing()], place.destination()
+def test_objects_are_stored_in_order_and_again(place: Place, result: Result) -> None:
+    instances, destination = [result(), result()], place.destination()
     assert destination.name == "x"
     for _ in range(2):
         outcomes = destination.store(instances)
@@ -91,15 +112,15 @@ def test_no_objects_have_no_outcomes(place: Place) -> None:
     assert place.destination().store([]) == []
 
 
-def test_a_result_without_its_file_does_not_delay_others(place: Place, outgoing: Outgoing, tmp_path: Path) -> None:
-    away, there = replace(outgoing(), path=tmp_path / "away"), outgoing()
+def test_a_result_without_its_file_does_not_delay_others(place: Place, result: Result, tmp_path: Path) -> None:
+    away, there = replace(result(), path=tmp_path / "away"), result()
     first, second = place.destination().store([away, there])
     assert (first.stored, first.transient, first.reached, second.stored) == (False, True, True, True)
     assert "away" in first.failure
 
 
-def test_a_destination_that_is_down_is_transient_for_every_object_and_named(place: Place, outgoing: Outgoing) -> None:
-    outcomes = built_destination("x", place.is_down, "GLAMNODE")[0].store([outgoing(), outgoing()])
+def test_a_destination_that_is_down_is_transient_for_every_object_and_named(place: Place, result: Result) -> None:
+    outcomes = built_destination("x", place.is_down, "GLAMNODE")[0].store([result(), result()])
     assert [(one.stored, one.transient, one.reached) for one in outcomes] == [(False, True, False)] * 2
     assert all("destinations.x." in one.failure for one in outcomes)
 

@@ -32,8 +32,9 @@ from glam_node.settings.destinations import CStoreSettings, StowSettings
 from tests.associations import acceptance, answered
 from tests.builders import NOW
 from tests.certificates import Authority, Signed
+from tests.hl7.raw_engine import raw_peer
 from tests.integration.scu.acceptances import first_context, read_pdu
-from tests.integration.scu.conftest import Outgoing, raw_peer
+from tests.integration.scu.conftest import Outgoing
 
 TIMEOUT_S = 0.5
 MOST_S = 20.0

@@ -19,6 +19,8 @@ from tests.command_line import glam_node
 
 COMMANDS = [
     "demo",
+    "hl7 preview",
+    "hl7 template",
     "init",
     "serve",
     "worker",

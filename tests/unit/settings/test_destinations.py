@@ -31,6 +31,21 @@ def test_each_kind_has_its_own_keys() -> None:
     assert own["c-store"] == {*server, "ae_title", "transfer_syntaxes", "storage_commitment"}
     assert own["stow-rs"] == {*server, "service_path", "authorization"}
     assert own["folder"] == {"path"}
+    systems = {f"{side}_{what}" for side in ("sending", "receiving") for what in ("application", "facility")}
+    assert own["hl7"] == {*server, *systems, "template", "character_set", "result_status", "acknowledgement"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "result", "words"),
+    [
+        ("c-store", "result_message", 'is for kind = "hl7", and this destination has kind = "c-store"'),
+        ("hl7", "segmentation", "is not one of result_message, not_analysed_report"),
+    ],
+)
+def test_a_result_that_a_destination_cannot_get_is_refused(kind: str, result: str, words: str) -> None:
+    (problem,) = problems_of({"destinations": {"x": {"kind": kind, "results": [result]}}})
+    assert problem.key == "destinations.x.results"
+    assert words in problem.message
 
 
 @pytest.mark.parametrize(("kind", "key"), FOREIGN, ids=lambda one: one.path[-1] if isinstance(one, Key) else one)

@@ -5,7 +5,8 @@ from pydicom.dataset import Dataset
 
 from glam_node.node.bootstrap import audiences
 from glam_node.node.workflow.analyse.context import Audience
-from glam_node.settings.destinations import CStoreSettings, PresentationSettings
+from glam_node.settings.destination_base import PresentationSettings
+from glam_node.settings.destinations import CStoreSettings
 from tests.unit.workflow.workbench import Workbench
 
 RAW = {"score_scale": "raw", "series_description": "AI {subject}", "banner": "Study 12 only", "series_number": 70}

@@ -13,6 +13,7 @@ from glam_node.node.audit.templates import Party
 from glam_node.node.bootstrap.alerts import alert_channels, alert_policy
 from glam_node.node.bootstrap.base_node import BaseNode, open_base_node
 from glam_node.node.bootstrap.commitment import commitment_policy
+from glam_node.node.bootstrap.messages import message_form
 from glam_node.node.bootstrap.rules import eligibility_policy, kind_policy, site_rules
 from glam_node.node.domain.alert import AlertPolicy
 from glam_node.node.domain.completeness import AssemblyPolicy
@@ -24,6 +25,7 @@ from glam_node.node.scu.commitment import send_report
 from glam_node.node.scu.echo import remote_ae_of
 from glam_node.node.scu.find import count_mammograms
 from glam_node.node.scu.folder import FolderDestination
+from glam_node.node.scu.hl7 import HL7Destination, hl7_peer
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.node.scu.stow import StowDestination
 from glam_node.node.scu.syslog import AuditCollector, audit_collector
@@ -38,7 +40,13 @@ from glam_node.node.workflow.operate.retention import RetentionPolicy
 from glam_node.node.workflow.record.alerts import Channel
 from glam_node.node.workflow.record.event_messages import Reporting
 from glam_node.result_kinds import fallback_sop_classes
-from glam_node.settings.destinations import CStoreSettings, DestinationSettings, FolderSettings, StowSettings
+from glam_node.settings.destinations import (
+    CStoreSettings,
+    DestinationSettings,
+    FolderSettings,
+    HL7Settings,
+    StowSettings,
+)
 from glam_node.settings.digest import settings_digest
 from glam_node.settings.peers import PeerSettings
 from glam_node.settings.schema import Settings
@@ -139,15 +147,20 @@ def build_node(settings: Settings) -> Node:
 
 
 def audiences(destinations: Mapping[str, DestinationSettings]) -> tuple[Audience, ...]:
-    """Group the destinations whose results are presented alike; if there are none, return one empty audience."""
+    """Group the destinations whose results are presented alike; if there are none, return one empty audience.
+
+    Each HL7 engine is a group of its own.
+    """
     alike: dict[str, list[str]] = {}
     for name, destination in destinations.items():
-        alike.setdefault(json.dumps(destination.presentation.chosen, sort_keys=True), []).append(name)
+        own = name if isinstance(destination, HL7Settings) else ""
+        alike.setdefault(json.dumps([own, destination.presentation.chosen], sort_keys=True), []).append(name)
     return tuple(
         Audience(
             {name: destinations[name].results for name in names},
             {name: destinations[name].fallbacks.by_kind for name in names},
             destinations[names[0]].presentation.chosen,
+            message_form(names[0], destinations[names[0]]),
         )
         for names in alike.values()
     ) or (Audience(),)
@@ -180,6 +193,9 @@ def built_destination(name: str, settings: DestinationSettings, ae_title: str) -
             return archive, Party(name, settings.ae_title, settings.host)
         case StowSettings():
             return StowDestination(web_peer(name, settings)), Party(name, host=settings.host)
+        case HL7Settings():
+            where = f"mllp{'s' if settings.tls else ''}://{settings.host}:{settings.port}"
+            return HL7Destination(hl7_peer(name, settings)), Party(name, uri=where)
         case FolderSettings():
             return FolderDestination(name, settings.path), Party(name, uri=settings.path.resolve().as_uri())
     assert_never(settings)

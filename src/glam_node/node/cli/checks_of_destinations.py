@@ -13,15 +13,17 @@ from glam_node.node.errors import NodeError
 from glam_node.node.scu.association import DIAGNOSIS_TIMEOUT_S, RemoteAE
 from glam_node.node.scu.echo import Survey, echo, remote_ae_of, survey
 from glam_node.node.scu.find import count_mammograms
+from glam_node.node.scu.hl7 import HL7Peer, hl7_peer
 from glam_node.node.scu.tls import HandshakeFailure, PeerTLS, handshake_failure
 from glam_node.node.scu.web_peer import WebPeer, web_peer
 from glam_node.node.tls.certificates import ServerCertificate, server_certificate
 from glam_node.node.tls.contexts import CertificateTrouble
+from glam_node.settings.destination_base import ServerSettings
 from glam_node.settings.destinations import (
     CStoreSettings,
     DestinationSettings,
     FolderSettings,
-    ServerSettings,
+    HL7Settings,
     StowSettings,
 )
 from glam_node.settings.reference import section_to_append
@@ -58,7 +60,9 @@ def check_destination(name: str, settings: Settings) -> Iterator[Check]:
         case CStoreSettings():
             yield from _check_archive(remote_ae_of(name, destination, settings.node.ae_title), destination, settings)
         case StowSettings():
-            yield from _check_web(web_peer(name, destination), settings)
+            yield from _check_server(web_peer(name, destination), settings)
+        case HL7Settings():
+            yield from _check_server(hl7_peer(name, destination), settings)
         case FolderSettings():
             yield _check_echo(name, settings, "Results wait on this machine until the folder can be written.")
         case _:
@@ -106,8 +110,8 @@ def _check_archive(peer: RemoteAE, destination: CStoreSettings, settings: Settin
         yield _queries(peer)
 
 
-def _check_web(peer: WebPeer, settings: Settings) -> Iterator[Check]:
-    """Check TLS and the search service of a DICOMweb server, which cannot state in advance what it accepts."""
+def _check_server(peer: WebPeer | HL7Peer, settings: Settings) -> Iterator[Check]:
+    """Check TLS and the answer of a server that cannot state in advance which results it accepts."""
     if peer.tls is not None:
         check = check_tls(peer, peer.tls)
         yield check
@@ -135,7 +139,7 @@ def _queries(peer: RemoteAE) -> Check:
     return Check(line, Verdict.OK, "answers C-FIND, so assembly.confirm_with works")
 
 
-def check_tls(peer: RemoteAE | WebPeer, tls: PeerTLS) -> Check:
+def check_tls(peer: RemoteAE | WebPeer | HL7Peer, tls: PeerTLS) -> Check:
     """Check TLS by a handshake with the configured certificates."""
     section = tls.files.section
     line = f"{section} TLS"
@@ -161,7 +165,7 @@ def check_tls(peer: RemoteAE | WebPeer, tls: PeerTLS) -> Check:
     return Check(line, Verdict.OK, f"agreed with {peer}.{certificate}")
 
 
-def _shown(peer: RemoteAE | WebPeer, tls: PeerTLS, patience: float) -> ServerCertificate | None:
+def _shown(peer: RemoteAE | WebPeer | HL7Peer, tls: PeerTLS, patience: float) -> ServerCertificate | None:
     try:
         return server_certificate(peer.address, tls.server_name, patience, tls.files)
     except OSError:  # The destination showed no certificate; ssl.SSLError is an OSError.
@@ -175,7 +179,9 @@ def _told(shown: ServerCertificate) -> str:
     return f"a certificate for {names}, valid until {shown.not_after:%Y-%m-%d} ({days})"
 
 
-def _remedy(peer: RemoteAE | WebPeer, tls: PeerTLS, failure: HandshakeFailure, shown: ServerCertificate | None) -> str:
+def _remedy(
+    peer: RemoteAE | WebPeer | HL7Peer, tls: PeerTLS, failure: HandshakeFailure, shown: ServerCertificate | None
+) -> str:
     section = tls.files.section
     if failure.certificate is CertificateTrouble.DATES:
         return (

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from glam_node.inference.errors import PackageMismatch
+from glam_node.node.bootstrap.messages import template_problems
 from glam_node.node.cli.checks import Check, Verdict
 from glam_node.node.domain.words import counted, unstopped
 from glam_node.node.errors import PermanentError
@@ -15,7 +16,8 @@ from glam_node.node.scu.tls import peer_tls
 from glam_node.node.tls.certificates import Validity, authorities, validity
 from glam_node.node.tls.contexts import CertificateFiles, client_context, server_context
 from glam_node.settings.connection import ConnectionSettings
-from glam_node.settings.destinations import ServerSettings, StowSettings
+from glam_node.settings.destination_base import ServerSettings
+from glam_node.settings.destinations import HL7Settings, StowSettings
 from glam_node.settings.problems import Problem
 from glam_node.settings.schema import Settings
 from glam_node.settings.secret_files import SecretFileError, read_secret
@@ -54,7 +56,8 @@ def file_problems(settings: Settings) -> tuple[tuple[Problem, ...], tuple[Proble
     Returns:
         Files that cannot be used, and files that expire soon or that other users may read.
     """
-    checks = [*check_certificates(settings), *check_secrets(settings), *check_package(settings)]
+    checks = [*check_certificates(settings), *check_secrets(settings), *check_templates(settings)]
+    checks += check_package(settings)
     failed, warned = (
         tuple(
             Problem(_key(check.name), f"{unstopped(check.fact)}. {check.remedy}".strip())
@@ -142,6 +145,16 @@ def check_secrets(settings: Settings) -> Iterator[Check]:
     for section, server in _called(settings):
         if isinstance(server, StowSettings | DicomwebSettings) and server.authorization is not None:
             yield check_secret(f"{section}.authorization", server.authorization)
+
+
+def check_templates(settings: Settings) -> Iterator[Check]:
+    """Check the template of each HL7 destination that has its own."""
+    broken = template_problems(settings)
+    for name, destination in settings.destinations.items():
+        if isinstance(destination, HL7Settings) and destination.template is not None:
+            key = f"destinations.{name}.template"
+            verdict = Verdict.FAIL if name in broken else Verdict.OK
+            yield Check(key, verdict, broken.get(name, f"{destination.template} makes valid segments"))
 
 
 def check_package(settings: Settings) -> Iterator[Check]:

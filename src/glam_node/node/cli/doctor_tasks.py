@@ -10,7 +10,7 @@ from glam_node.node.cli import checks_of_sources as sources
 from glam_node.node.cli.checks import CheckTask
 from glam_node.node.cli.checks_of_broker import check_broker
 from glam_node.node.cli.checks_of_database import check_database
-from glam_node.node.cli.checks_of_files import check_certificates, check_secrets
+from glam_node.node.cli.checks_of_files import check_certificates, check_secrets, check_templates
 from glam_node.node.cli.checks_of_host import check_ports, check_retention, check_storage
 from glam_node.node.cli.checks_of_model import check_model
 from glam_node.settings.schema import Settings
@@ -38,6 +38,7 @@ def other_tasks(settings: Settings) -> Iterator[CheckTask]:
     yield CheckTask("AE titles", lambda: [peers.check_ae_titles(settings)])
     yield CheckTask("certificates", lambda: check_certificates(settings))
     yield CheckTask("secrets", lambda: check_secrets(settings))
+    yield CheckTask("templates", lambda: check_templates(settings))
     yield CheckTask("C-ECHO", lambda: peers.check_receiver(settings))
     limit_s = servers.sign_in_limit_s(settings.console.oidc)
     yield CheckTask("sign-in provider", lambda: servers.check_sign_in(settings), limit_s)

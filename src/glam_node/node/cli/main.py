@@ -18,6 +18,7 @@ from glam_node.node.cli import (
     doctor,
     echo,
     evaluate,
+    hl7,
     init,
     model,
     processes,
@@ -96,6 +97,7 @@ app.command()(demo.phantom)
 app.add_typer(audit.app, name="audit")
 app.add_typer(settings_command.app, name="settings")
 app.add_typer(rules.app, name="rules")
+app.add_typer(hl7.app, name="hl7")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(model.app, name="model")
 app.add_typer(console.app, name="console")

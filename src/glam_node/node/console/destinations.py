@@ -18,11 +18,12 @@ from glam_node.node.domain.event import EventKind
 from glam_node.node.errors import PermanentError
 from glam_node.node.scu.echo import EchoOutcome, echo
 from glam_node.node.workflow.operate.resend import send_now
-from glam_node.settings.destinations import DestinationSettings, ServerSettings
+from glam_node.settings.destination_base import ServerSettings
+from glam_node.settings.destinations import DestinationSettings
 
 LONGEST_ECHO_S = 10.0
 """The longest time in seconds that a person waits for the answer, even if the destination's timeout is longer."""
-CHECKS = {"c-store": "C-ECHO", "stow-rs": "test request", "folder": "test file"}
+CHECKS = {"c-store": "C-ECHO", "stow-rs": "test request", "folder": "test file", "hl7": "test connection"}
 """The name of the check by kind of destination, for its button and its answer."""
 
 

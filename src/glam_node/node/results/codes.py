@@ -52,6 +52,12 @@ SITE_PROBABILITY = {
     ),
 }
 PERCENT = Code("%", "UCUM", "Percent")
+# HL7 messages: numbers of findings, and the procedure of a study whose images state no code for it
+FINDING_COUNT = {
+    FindingKind.BENIGN: Code("GLAM-BENIGN-N", PRIVATE_SCHEME, "Number of findings, benign class (research)"),
+    FindingKind.MALIGNANT: Code("GLAM-MALIGN-N", PRIVATE_SCHEME, "Number of findings, malignant class (research)"),
+}
+MAMMOGRAPHY = Code("GLAM-MG", PRIVATE_SCHEME, "Mammography")
 # Reference to the segment of a finding (PS3.16 CID 7203). TID 1410 describes a region either by an outline or by a
 # segment reference, not by both; but the template is extensible, so this reference may be added to an outline.
 SEGMENTATION = Code("113076", "DCM", "Segmentation")

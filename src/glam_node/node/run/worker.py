@@ -13,6 +13,7 @@ from glam_node.inference.options import Measure
 from glam_node.inference.predictor import Predictor
 from glam_node.inference.route_record import RouteDecision
 from glam_node.node.bootstrap import Node, database_trouble, load_configured_predictor
+from glam_node.node.bootstrap.messages import template_problems
 from glam_node.node.db import jobs
 from glam_node.node.db.engine import reading
 from glam_node.node.errors import PermanentError, TransientError
@@ -50,9 +51,11 @@ def run(running: Running) -> None:
 
     Raises:
         TransientError: The device failed or ran out of memory; only a new process may recover.
-        PermanentError: The model package cannot be used.
+        PermanentError: The model package, or the template of HL7 messages, cannot be used.
     """
     url = broker_url(running.settings)
+    for problem in template_problems(running.settings).values():
+        raise PermanentError(problem)
     until_it_works(lambda: _recover(running.node), running.stop)
     predictor = _load(running.settings)
     watchdog = Watchdog(partial(messages_waiting, url), lambda: os._exit(EXIT_DEAF))

@@ -13,12 +13,19 @@ from glam_node.node.domain.commitment import PUSH_MODEL
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.scu.association import RemoteAE, lost_association, no_context_accepted, open_association
 from glam_node.node.scu.folder import check_folder
+from glam_node.node.scu.hl7 import check_engine, hl7_peer
 from glam_node.node.scu.stow import check_web_server
 from glam_node.node.scu.tls import peer_tls
 from glam_node.node.scu.transfer_syntaxes import TRANSFER_SYNTAXES
 from glam_node.node.scu.web_peer import web_peer
 from glam_node.result_kinds import SOP_CLASSES
-from glam_node.settings.destinations import CStoreSettings, DestinationSettings, FolderSettings, StowSettings
+from glam_node.settings.destinations import (
+    CStoreSettings,
+    DestinationSettings,
+    FolderSettings,
+    HL7Settings,
+    StowSettings,
+)
 from glam_node.settings.sources import DicomSourceSettings
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -58,6 +65,8 @@ def _answer(name: str, destination: DestinationSettings, calling_ae_title: str) 
             return check_web_server(web_peer(name, destination))
         case FolderSettings():
             return check_folder(name, destination.path)
+        case HL7Settings():
+            return check_engine(hl7_peer(name, destination))
     assert_never(destination)
 
 

@@ -7,6 +7,7 @@ from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindPolicy
 from glam_node.node.domain.job import InferenceJob, RetryPolicy, Routing
 from glam_node.node.domain.routing import SiteRule
 from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.results.message_form import MessageForm
 from glam_node.result_kinds import NOT_ANALYSED_REPORT, wanted_kinds
 
 
@@ -20,6 +21,8 @@ class Audience:
     """Replacement kinds by destination name and by the kind that the destination may refuse."""
     presentation: Mapping[str, object] = field(default_factory=dict)
     """Fields of ResultIdentity whose values differ from those of the site."""
+    message: MessageForm | None = None
+    """Form of the HL7 messages for the only destination of this group; None for destinations of DICOM objects."""
 
     @property
     def wanted(self) -> frozenset[str]:

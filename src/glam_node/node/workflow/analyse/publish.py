@@ -25,9 +25,10 @@ from glam_node.node.workflow.analyse.context import Audience, InferenceContext
 from glam_node.node.workflow.analyse.hand_over import new_deliveries, success_detail
 from glam_node.node.workflow.analyse.predecessors import earlier_reports
 from glam_node.node.workflow.analyse.result_maker import ResultSelection, UnwrittenResult
+from glam_node.node.workflow.analyse.result_messages import MessageWriter, referenced_objects
 from glam_node.node.workflow.analyse.result_rules import decide_by_findings, hold_results, notify
 from glam_node.node.workflow.analyse.result_writer import Result, write_notice, write_results
-from glam_node.result_kinds import NOT_ANALYSED_REPORT, wanted_kinds
+from glam_node.result_kinds import NOT_ANALYSED_REPORT, RESULT_MESSAGE, wanted_kinds
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +40,13 @@ class _Written:
     results: list[tuple[Audience, Sequence[Result]]] = field(default_factory=list)
     """Objects for each group of destinations that get the same kinds."""
     unwritten: list[UnwrittenResult] = field(default_factory=list)
+
+    def add(self, audience: Audience, result: Result | UnwrittenResult) -> None:
+        """Add a result for a group of destinations, or the reason why it could not be written."""
+        if isinstance(result, Result):
+            self.results.append((audience, [result]))
+        else:
+            self.unwritten.append(result)
 
     @property
     def failure(self) -> str:
@@ -112,8 +120,8 @@ def _decision(
 def _results(
     job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
 ) -> "_Written":
-    chosen = (audience.restricted(job.routing.results) for audience in _audiences(job, context))
-    audiences = [audience.by_kinds() for audience in chosen]
+    every = [audience.restricted(job.routing.results) for audience in _audiences(job, context)]
+    audiences = [audience.by_kinds() for audience in every if audience.message is None]
     with reading(sessions)() as session:
         instances = studies.find_instances(session, job.sop_instance_uids)
         selections = [[_selection(session, job, group, store) for group in groups] for groups in audiences]
@@ -122,6 +130,12 @@ def _results(
         made = write_results(findings, instances, _identity(job, context, groups[0], instances), store, of_audience)
         written.results += zip(groups, made.by_selection, strict=True)
         written.unwritten += made.unwritten
+    objects = referenced_objects(written.results, job.study_instance_uid, context)
+    writer = MessageWriter(job, sessions, store)
+    for audience in every:
+        if audience.message is not None and RESULT_MESSAGE in audience.wanted:
+            identity = _identity(job, context, audience, instances)
+            written.add(audience, writer.write(audience.message, identity, findings, instances, objects))
     if written.unwritten and not any(made for _, made in written.results):
         raise PermanentError(f"No result could be written. {written.failure}")
     return written
@@ -172,18 +186,18 @@ def _notices(
     notice = notice_on(study, newest)
     if study is None or notice is None:
         return _Written()
-    return _Written(
-        [
-            (
-                audience,
-                write_notice(
-                    notice, study, findings.algorithm, _identity(job, context, audience, study.instances), store
-                ),
-            )
-            for audience in _audiences(job, context)
-            if NOT_ANALYSED_REPORT in audience.wanted
-        ]
-    )
+    audiences = [one for one in _audiences(job, context) if NOT_ANALYSED_REPORT in one.wanted]
+    identities = [_identity(job, context, audience, study.instances) for audience in audiences]
+    written = _Written()
+    for audience, identity in zip(audiences, identities, strict=True):
+        if audience.message is None:
+            written.results.append((audience, write_notice(notice, study, findings.algorithm, identity, store)))
+    objects = referenced_objects(written.results, job.study_instance_uid, context)
+    writer, images = MessageWriter(job, sessions, store), study.one_image_per_series()
+    for audience, identity in zip(audiences, identities, strict=True):
+        if audience.message is not None and images:
+            written.add(audience, writer.write(audience.message, identity, findings, images, objects, notice))
+    return written
 
 
 def _identity(

@@ -26,6 +26,7 @@ class Result:
     kind: str
     """Kind of result (a key of result_kinds.SOP_CLASSES), as in destinations.NAME.results."""
     sop_class_uid: str
+    series_instance_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
     path: str
@@ -106,4 +107,5 @@ def _write_one(kind: str, dataset: Dataset, parts: Iterable[bytes], store: Insta
     else:
         store.require()
         write_durably(path, lambda file: write_sparsely(file, parts))
-    return Result(kind, str(dataset.SOPClassUID), uid, str(dataset.file_meta.TransferSyntaxUID), relative)
+    syntax, series = str(dataset.file_meta.TransferSyntaxUID), str(dataset.SeriesInstanceUID)
+    return Result(kind, str(dataset.SOPClassUID), series, uid, syntax, relative)

@@ -187,7 +187,7 @@ def analyse(
     if job.is_notice:
         return Findings(job.study_instance_uid, predictor.algorithm, images=())
     path = findings_path(store.root, job.job_id)
-    found = _stored_findings(path)
+    found = stored_findings(path)
     if found is not None and (job.has_results or found.algorithm == predictor.algorithm):
         keep_durable(path)
         return found
@@ -224,7 +224,7 @@ def source_images(instances: Sequence[SOPInstance], resolve: Callable[[str], Pat
         raise PermanentError(f"The job has an image that is not a screening view: {error}.") from error
 
 
-def _stored_findings(path: Path) -> Findings | None:
+def stored_findings(path: Path) -> Findings | None:
     """Return the findings that an earlier attempt stored; None if there are none, or if they cannot be read."""
     try:
         return read_findings(path)

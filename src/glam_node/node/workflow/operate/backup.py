@@ -106,7 +106,7 @@ def _files(session: Session, study: Study, root: Path) -> Iterator[str]:
     yield from (conflict.newer.path for conflict in conflicts.open_of_study(session, uid))
     yield from (delivery.path for delivery in deliveries.of_study(session, uid))
     written = [findings_path(root, job.job_id) for job in jobs.of_study(session, uid)]
-    written += (root / "results" / uid).glob("*.dcm")
+    written += (root / "results" / uid).glob("[!.]*")  # files that are being written begin with a dot
     yield from (str(path.relative_to(root)) for path in written if path.exists())
 
 

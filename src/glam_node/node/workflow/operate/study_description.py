@@ -25,9 +25,9 @@ from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.domain.words import counted
 from glam_node.node.storage.findings import latest_findings
-from glam_node.result_kinds import RESULT_KINDS
+from glam_node.result_kinds import MESSAGE_CLASS, RESULT_KINDS, SHOWN_MESSAGE
 
-_SHOWN = {kind.sop_class_uid: kind.shown for kind in RESULT_KINDS}
+_SHOWN = {MESSAGE_CLASS: SHOWN_MESSAGE, **{kind.sop_class_uid: kind.shown for kind in RESULT_KINDS}}
 
 TO_CORRECT = (
     "Compare the headers of the images in the archive, correct the wrong ones there, and send all images of the study "

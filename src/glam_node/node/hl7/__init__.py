@@ -1,0 +1,1 @@
+"""HL7 version 2: escaping, messages, MLLP frames and templates; no network and no DICOM."""

@@ -1,0 +1,51 @@
+"""Frames of the Minimal Lower Layer Protocol (HL7 v3 transport specification, MLLP release 1): VT, message, FS, CR."""
+
+VT, FS, CR = b"\x0b", b"\x1c", b"\r"
+END = FS + CR
+
+
+class TooLong(Exception):
+    """The other side sent more bytes than a frame may have."""
+
+
+def framed(message: bytes) -> bytes:
+    """Return a message in a frame."""
+    return VT + message + END
+
+
+class FrameReader:
+    """The messages in the bytes that arrive on a connection, in pieces of any size; bytes between frames are ignored.
+
+    Args:
+        maximum_bytes: Length of the longest frame.
+    """
+
+    def __init__(self, maximum_bytes: int) -> None:
+        self._maximum_bytes = maximum_bytes
+        self._bytes = bytearray()
+        self._searched = 0
+
+    def add(self, data: bytes) -> None:
+        """Add bytes that arrived.
+
+        Raises:
+            TooLong: The frame that has begun is longer than the longest one.
+        """
+        self._bytes += data
+        if not self._bytes.startswith(VT):
+            start = self._bytes.find(VT)
+            del self._bytes[: start if start >= 0 else len(self._bytes)]
+        if len(self._bytes) > self._maximum_bytes:
+            raise TooLong
+
+    def next(self) -> bytes | None:
+        """Return the next complete message, or None."""
+        end = self._bytes.find(END, max(0, self._searched - 1))
+        if end < 0:
+            self._searched = len(self._bytes)
+            return None
+        message = bytes(self._bytes[1:end])
+        del self._bytes[: end + len(END)]
+        self._searched = 0
+        self.add(b"")
+        return message
