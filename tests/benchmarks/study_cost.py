@@ -4,6 +4,7 @@ The program runs in a process of its own, as a worker does, and reads the DICOM 
 of all threads. A stage does not contain the stages that it calls.
 """
 
+import gc
 import json
 import sys
 import time
@@ -144,6 +145,7 @@ def _sources(folder: Path) -> list[SourceImage]:
 def main(folder: Path) -> None:
     """Print the least seconds of each stage for each selection, and their sum without the network."""
     sources, predictor = _sources(folder), load_model(device="cpu")
+    gc.freeze()  # as a worker does
     out = folder / "out"
     costs = {}
     for selection, kinds in SELECTIONS.items():

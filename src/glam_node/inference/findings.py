@@ -34,7 +34,7 @@ class AlgorithmIdentification:
     """Thresholds and other values of the package that decided the findings, as (name, value)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Finding:
     """One connected region of one class, as a mask cut to its bounding box."""
 

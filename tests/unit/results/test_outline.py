@@ -84,3 +84,10 @@ def test_the_outline_of_a_large_ragged_finding_has_few_points_and_still_lies_on_
     edge = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5))) - cv2.erode(mask.astype(np.uint8), np.ones((5, 5)))
     assert len(points) < 400
     assert not ((drawn != mask) & (edge == 0)).any()
+
+
+def test_results_share_the_outline_of_a_finding_and_cannot_change_it() -> None:
+    one, same = finding([[1, 1], [1, 1]]), finding([[1, 1], [1, 1]])
+    assert outline(one) is outline(one)
+    assert outline(one) is not outline(same)
+    assert not outline(one).flags.writeable

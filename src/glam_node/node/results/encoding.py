@@ -11,13 +11,15 @@ from typing import Any
 
 from pydicom.charset import convert_encodings, encode_string
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset, validate_file_meta
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import correct_ambiguous_vr_element, dcmwrite, write_data_element
 from pydicom.multival import MultiValue
 from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import AMBIGUOUS_VR, EXPLICIT_VR_LENGTH_32
 
+_GROUP_LENGTH_BYTES = 12
+"""Size of the element FileMetaInformationGroupLength, which the length does not include."""
 _ASCII_COMPATIBLE = ("iso8859", "latin_1", "utf8")
 
 
@@ -26,13 +28,22 @@ def encoded_file(dataset: Dataset) -> Iterator[bytes]:
 
     Files in other transfer syntaxes than Explicit VR Little Endian come in one part, encoded by pydicom.
     """
-    head, file = Dataset(), BytesIO()
-    whole = dataset.file_meta.TransferSyntaxUID != ExplicitVRLittleEndian
-    head.file_meta = dataset.file_meta
-    dcmwrite(file, dataset if whole else head, enforce_file_format=True)
-    yield file.getvalue()
-    if not whole:
+    if dataset.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian:
+        yield _encoded_head(dataset.file_meta)
         yield from _encoded(dataset, ["iso8859"], [])
+    else:
+        file = BytesIO()
+        dcmwrite(file, dataset, enforce_file_format=True)
+        yield file.getvalue()
+
+
+def _encoded_head(meta: FileMetaDataset) -> bytes:
+    """Return preamble, prefix and file meta information (PS3.10 7.1)."""
+    validate_file_meta(meta, enforce_standard=True)
+    meta.FileMetaInformationGroupLength = 0
+    length = len(b"".join(_encoded(meta, ["iso8859"], []))) - _GROUP_LENGTH_BYTES
+    meta.FileMetaInformationGroupLength = length
+    return b"\0" * 128 + b"DICM" + b"".join(_encoded(meta, ["iso8859"], []))
 
 
 def _encoded(dataset: Dataset, encodings: list[str], above: list[Dataset]) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 from glam_node import __version__
@@ -97,7 +98,7 @@ class ResultIdentity:
         """Return a UID (PS3.5 B.2) derived from role, sources, algorithm (with weights and parameters) and settings."""
         versions = dict(self.versions)
         sources = sorted(f"{uid} {versions.get(uid, '')}" for uid in sop_instance_uids)
-        made_of = [role, sources, asdict(algorithm), self.settings_digest]
+        made_of = [role, sources, _facts_of(algorithm), self.settings_digest]
         return f"2.25.{uuid.uuid5(_UID_NAMESPACE, json.dumps(made_of)).int}"
 
     @property
@@ -127,6 +128,12 @@ class ResultIdentity:
         if self.created_at is None:
             raise ValueError("A result needs the time of its creation: use identity.at(now, settings_digest).")
         return self.created_at.astimezone(zone)
+
+
+@lru_cache(maxsize=8)
+def _facts_of(algorithm: AlgorithmIdentification) -> dict[str, Any]:
+    """Return the fields of the algorithm, which must not be changed; each object has several UIDs derived from them."""
+    return asdict(algorithm)
 
 
 def view_name(image: ImageFindings) -> str:

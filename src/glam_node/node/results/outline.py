@@ -1,6 +1,7 @@
 """The outline of a finding in SR coordinates."""
 
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ _TOLERANCE_PX = 0.4
 _TOLERANCE_OF_EXTENT = 0.004
 # A value with VR FL holds at most 65,534 bytes in Explicit VR (PS3.5 7.1.2). A point has two values of four bytes.
 _MAXIMUM_POINTS = 65534 // 8
+_outlines: WeakKeyDictionary[Finding, NDArray[np.float64]] = WeakKeyDictionary()
+"""Outlines of the findings of a study, each of which several results contain."""
 
 
 def long_axis_mm(points: NDArray[np.float64], pixel_spacing: Sequence[float]) -> float:
@@ -34,10 +37,17 @@ def outline(finding: Finding) -> NDArray[np.float64]:
     """Return a closed polyline around the largest part of a finding.
 
     Returns:
-        Float array of shape (n, 2), column before row; the last point repeats the first. In the image coordinates of
-        PS3.3 C.18.6.1.2 the outer corner of the first pixel is (0, 0) and its centre (0.5, 0.5). n is at least 4, even
-        around a single pixel, and at most the number of points that fit into one value.
+        Float array of shape (n, 2), read-only, column before row; the last point repeats the first. In the image
+        coordinates of PS3.3 C.18.6.1.2 the outer corner of the first pixel is (0, 0) and its centre (0.5, 0.5). n is at
+        least 4, even around a single pixel, and at most the number of points that fit into one value.
     """
+    points = _outlines.get(finding)
+    if points is None:
+        points = _outlines[finding] = _outline(finding)
+    return points
+
+
+def _outline(finding: Finding) -> NDArray[np.float64]:
     padded = np.pad(finding.mask.view(np.uint8), 1)
     magnified = cv2.resize(padded, None, fx=_MAGNIFICATION, fy=_MAGNIFICATION, interpolation=cv2.INTER_NEAREST)
     contours, _ = cv2.findContours(magnified, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
@@ -49,4 +59,6 @@ def outline(finding: Finding) -> NDArray[np.float64]:
     row, column = finding.origin
     places = (points + 0.5) / _MAGNIFICATION - 1 + (column, row)
     step = -(-len(places) // (_MAXIMUM_POINTS - 1))
-    return np.vstack([places[::step], places[:1]])
+    closed = np.vstack([places[::step], places[:1]])
+    closed.flags.writeable = False
+    return closed

@@ -1,5 +1,6 @@
 """The worker: loads the model once and runs jobs; no other process uses a GPU."""
 
+import gc
 import os
 import threading
 from datetime import UTC, datetime
@@ -76,6 +77,7 @@ def run(running: Running) -> None:
             remedy="Set inference.package, or inference.demonstration_on_patients = true to try the node nevertheless.",
         )
     _log_ready(predictor)
+    gc.freeze()  # model and torch stay, too
     with registered(running, predictor):
         consume(app, ready=running.ready, stop=running.stop)
         overlap.finish()
