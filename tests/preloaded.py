@@ -15,6 +15,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 from tests.fork_server import is_script
@@ -104,11 +105,29 @@ class Popen(subprocess.Popen[Any]):
         self._close_pipe_fds(*files[:6])  # type: ignore[attr-defined]
 
 
+def run_command(command: Sequence[str | Path], environment: Mapping[str, str], timeout: float) -> CompletedProcess[str]:
+    """Run a command until it exits, and return its exit code and outputs."""
+    with Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return CompletedProcess(command, process.returncode, out, err)
+
+
 def _can_be_forked(words: Sequence[str], environment: Mapping[str, str]) -> bool:
     """Return whether this is a command of glam-node, and Python and the libraries would start as in the server."""
     python = (["-m", "glam_node"], ["-c", *words[2:3]])
     is_ours = is_script(words) or (words[0] == sys.executable and list(words[1:3]) in python)
-    return is_ours and _read_at_start(environment) == _read_at_start(_server().environment)
+    is_plain = _read_at_start(environment) == _read_at_start(_server().environment)
+    return is_ours and is_plain and not _is_customized(environment)
+
+
+def _is_customized(environment: Mapping[str, str]) -> bool:
+    """Return whether Python runs a module of PYTHONPATH when it starts (documentation of the module site)."""
+    paths = environment.get("PYTHONPATH", "").split(os.pathsep)
+    return any((Path(path) / "sitecustomize.py").is_file() for path in paths)
 
 
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 from tests.command_line import glam_node
 from tests.peers import PEERS
 from tests.ports import free_port
-from tests.preloaded import Popen
+from tests.preloaded import Popen, run_command
 from tests.system.orthanc import Orthanc
 from tests.waiting import wait_until
 
@@ -49,7 +49,7 @@ def run_glam_node(*arguments: str, settings_path: Path | None = None, expect: in
     environment = _clean_environment()
     if settings_path is not None:
         environment["GLAM_NODE_SETTINGS"] = str(settings_path)
-    done = subprocess.run([GLAM_NODE, *arguments], env=environment, capture_output=True, text=True, timeout=280)
+    done = run_command([GLAM_NODE, *arguments], environment, 280)
     assert done.returncode == expect, f"{arguments} ended with {done.returncode}: {done.stdout}\n{done.stderr}"
     return done.stdout
 

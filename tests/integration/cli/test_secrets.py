@@ -11,6 +11,7 @@ from tests.integration.node_directory import write_node
 from tests.integration.redis_server import wait_for_broker
 from tests.peers import PEERS
 from tests.ports import free_port
+from tests.preloaded import run_command
 from tests.system.node_process import GLAM_NODE
 from tests.waiting import wait_until
 
@@ -66,9 +67,7 @@ def test_serve_and_doctor_refuse_an_ambiguous_password_without_showing_it(tmp_pa
     node = write_node(tmp_path)
     environment = node.environment() | {"GLAM_NODE__BROKER_URL": URLS["broker_url"].format("#".join(PARTS))}
     for command, code in (("serve", 2), ("worker", 2), ("doctor", 1), ("status", 2)):
-        done = subprocess.run(
-            [GLAM_NODE, command], env=environment, capture_output=True, text=True, timeout=120, check=False
-        )
+        done = run_command([GLAM_NODE, command], environment, 120)
         assert done.returncode == code, done.stderr
         assert "%23" in done.stdout + done.stderr
         assert_hidden(done.stdout + done.stderr)

@@ -62,6 +62,12 @@ def test_a_forked_command_inherits_the_files_that_are_passed() -> None:
     assert process.returncode == 0
 
 
+def test_a_command_with_a_module_that_python_runs_at_its_start_is_executed(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.marked = 1")
+    command = [sys.executable, "-c", "import sys; print(sys.marked)"]
+    assert outcome(Popen, command, env={**os.environ, "PYTHONPATH": str(tmp_path)}) == (0, "1\n", "")
+
+
 def test_a_command_with_other_variables_of_the_interpreter_is_executed() -> None:
     command = [sys.executable, "-c", "import sys; print(sys.flags.hash_randomization)"]
     assert outcome(Popen, command, env={**os.environ, "PYTHONHASHSEED": "0"}) == (0, "0\n", "")

@@ -4,7 +4,6 @@ import http.client
 import json
 import re
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from tests.integration.modality import MODALITY, send, small_exam
 from tests.integration.node_directory import SERVE_COMMAND, NodeDirectory, write_node
 from tests.integration.run.serving import SEG, SR, Serving, results, serving
 from tests.ports import free_port
+from tests.preloaded import run_command
 from tests.processes import open_files
 from tests.waiting import wait_until
 
@@ -125,7 +125,7 @@ def answers(port: int) -> bool:
 
 def refusal(node: NodeDirectory) -> str:
     """Return the message of a `serve` that does not start."""
-    done = subprocess.run(SERVE_COMMAND, env=node.environment(), capture_output=True, text=True, timeout=60)
+    done = run_command(SERVE_COMMAND, node.environment(), 60)
     assert done.returncode == 1
     return done.stderr
 

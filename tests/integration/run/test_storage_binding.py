@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import subprocess
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -34,6 +33,7 @@ from tests.integration.postgresql import execute, postgresql_server, url_of
 from tests.integration.run.jobs_by_hand import run, state
 from tests.integration.run.serving import serving
 from tests.ports import free_port
+from tests.preloaded import run_command
 from tests.system.node_process import GLAM_NODE
 from tests.waiting import wait_until
 
@@ -59,9 +59,7 @@ def with_root(node: NodeDirectory, directory: Path) -> NodeDirectory:
 @pytest.mark.parametrize("command", ["worker", "serve", "receiver"])
 def test_a_process_with_another_storage_root_does_not_start(command: str, node: NodeDirectory, tmp_path: Path) -> None:
     other = with_root(node, tmp_path / "other")
-    done = subprocess.run(
-        [GLAM_NODE, command], env=other.environment(), capture_output=True, text=True, timeout=120, check=False
-    )
+    done = run_command([GLAM_NODE, command], other.environment(), 120)
     assert done.returncode == 1
     assert "does not have its marker file" in done.stderr
     assert "Is the share or disk mounted?" in done.stderr
@@ -94,9 +92,7 @@ def test_a_process_does_not_replace_a_lost_database(
         assert any((node.path / "storage" / "instances").iterdir())
         marker.unlink()
     database.rename(tmp_path / "away.sqlite")
-    done = subprocess.run(
-        [GLAM_NODE, command], env=node.environment(), capture_output=True, text=True, timeout=120, check=False
-    )
+    done = run_command([GLAM_NODE, command], node.environment(), 120)
     assert done.returncode == 1
     assert f"{database} does not exist" in done.stderr
     assert f"Put {database} back" in done.stderr
