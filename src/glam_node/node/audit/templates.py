@@ -44,7 +44,7 @@ class Party:
     ae_title: str = ""
     host: str = ""
     uri: str = ""
-    """The URI of the folder; empty if the party is not a folder."""
+    """The URI of the folder or HL7 engine; empty for other parties."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def received(reporter: Reporter, study: StudyEvent, sender: Party, *, known: boo
 
 
 def delivered(reporter: Reporter, study: StudyEvent, destination: Party) -> bytes:
-    """Encode a DICOM Instances Transferred (A.5.3.7) or, for a folder, Export message (A.5.3.4) about sent results."""
+    """Encode a message about sent results: DICOM Instances Transferred (A.5.3.7), or Export (A.5.3.4) to a URI."""
     if destination.uri:
         return exported(reporter, study, destination, "sender")
     sender = _process(reporter, "sender", SOURCE, is_requestor=True)

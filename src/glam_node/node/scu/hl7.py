@@ -216,8 +216,7 @@ def _no_answer(peer: HL7Peer, asked: str, error: OSError) -> TransientError:
     slow = f", or raise {section}.timeout ({peer.timeout:g} s)" if is_late else ""
     reason = "it gave no answer in time" if is_late else unstopped(error.strerror or error).lower()
     return TransientError(
-        f"{peer} did not {asked}: {reason}. The node tries again. Is it running? Check {section}.host and "
-        f"{section}.port{slow}."
+        f"{peer} did not {asked}: {reason}. Is it running? Check {section}.host and {section}.port{slow}."
     )
 
 
