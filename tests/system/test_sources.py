@@ -82,7 +82,9 @@ def knows(orthanc: Orthanc, title: str, port: int) -> None:
     orthanc.put(f"/modalities/{title.lower()}", {"AET": title, "Host": "127.0.0.1", "Port": port})
 
 
-@pytest.mark.features("sources.*", "glam-node archive *", "glam-node echo", "glam-node doctor")
+@pytest.mark.features(
+    *("sources.*", "assembly.confirm_with", "glam-node archive *", "glam-node echo", "glam-node doctor")
+)
 def test_a_study_in_an_archive_is_fetched_and_analysed_by_every_kind_of_source(
     plain: Orthanc, secured: Orthanc, certificates: dict[str, Signed], tmp_path: Path
 ) -> None:
@@ -95,6 +97,7 @@ def test_a_study_in_an_archive_is_fetched_and_analysed_by_every_kind_of_source(
         web = {"kind": "dicomweb", "host": "localhost", "port": web_port, "server_name": "127.0.0.1", **tls}
         settings: dict[str, Any] = {
             "peers": {"orthanc": {"ae_title": "ORTHANC", "hosts": ["127.0.0.1"]}},
+            "assembly": {"confirm_with": "web"},
             "destinations": {"folder": folder(tmp_path / "results", results=["measurement_report"])},
             "sources": {
                 "mover": {"kind": "c-move", "port": plain.dicom_port, **titled},

@@ -18,9 +18,9 @@ from glam_node.settings.tls import TLSSettings
 from glam_node.settings.urls import BrokerURL, CollectorURL, DatabaseURL
 from glam_node.settings.values import (
     AETitle,
+    ArchiveName,
     Banner,
     CodeScheme,
-    DestinationName,
     Directory,
     Host,
     ImageTypeTerm,
@@ -74,10 +74,10 @@ class AssemblySettings(Section):
     """Seconds without a new instance after which any study is complete."""
     maximum_age: Seconds = 3600.0
     """Longest wait in seconds after the first instance: then a study is complete even if instances keep arriving."""
-    confirm_with: DestinationName = ""
-    """Name of the destination whose archive is asked by C-FIND how many mammograms a study has; empty: none. If the
+    confirm_with: ArchiveName = ""
+    """Name of the destination or source whose archive is asked how many mammograms a study has; empty: none. If the
     node has all of them, the study is complete after settle_time, whatever its views. If some are missing, it is not
-    complete before quiet_time."""
+    complete before quiet_time. A destination is asked by C-FIND."""
 
     @model_validator(mode="after")
     def _has_growing_waits(self) -> Self:
@@ -268,9 +268,11 @@ class Settings(Section):
     @model_validator(mode="after")
     def _confirms_with_an_archive(self) -> Self:
         name = self.assembly.confirm_with
-        if name and name not in self.destinations:
-            raise contradiction("assembly.confirm_with", f"there is no destinations.{name}")
-        if name and name not in self.archives:
+        if not name or name in self.sources:
+            return self
+        if name not in self.destinations:
+            raise contradiction("assembly.confirm_with", f"there is no destinations.{name} or sources.{name}")
+        if name not in self.archives:
             raise contradiction("assembly.confirm_with", f"destinations.{name} has no AE title and answers no C-FIND")
         return self
 

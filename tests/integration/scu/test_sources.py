@@ -11,7 +11,7 @@ from pydicom.uid import generate_uid
 from sqlalchemy import select
 
 from glam_node.node.bootstrap.base_node import BaseNode, open_base_node
-from glam_node.node.bootstrap.sources import built_source, study_fetcher
+from glam_node.node.bootstrap.sources import built_source, mammogram_counter, study_fetcher
 from glam_node.node.db.tables import EventRow, InstanceRow
 from glam_node.node.domain.archived import ArchivedStudy, StudyQuery
 from glam_node.node.errors import PermanentError, TransientError
@@ -19,7 +19,7 @@ from glam_node.node.scu.find import PATIENT_ROOT_FIND, STUDY_ROOT_FIND
 from glam_node.node.scu.retrieve import GET_MODELS, MOVE_MODELS
 from glam_node.node.workflow.receive import fetch_study
 from glam_node.node.workflow.receive.fetch_study import FetchOutcome
-from glam_node.settings.load import validated
+from glam_node.settings.load import problems_of, validated
 from glam_node.settings.schema import Settings
 from tests.integration.archive import Archive, listening
 from tests.integration.modality import small_exam
@@ -284,3 +284,19 @@ def test_an_archive_without_retrieval_is_named_by_the_check() -> None:
         built_source("pacs", settings_for(port)).check()
     with QueryArchive(exam()).listening() as port:
         assert "accepts C-GET" in built_source("pacs", settings_for(port)).check()
+
+
+def test_a_source_is_asked_how_many_mammograms_a_study_has() -> None:
+    views = exam()
+    views[3].Modality, views[3].SeriesInstanceUID = "SR", generate_uid()
+    with QueryArchive(views).listening() as port:
+        count = mammogram_counter("pacs", settings_for(port, modalities=["MR"]))
+        assert count(str(views[0].StudyInstanceUID)) == 3
+        assert count("2.25.1") == 0
+
+
+def test_a_source_may_confirm_that_a_study_is_complete() -> None:
+    sources = {"sources": {"pacs": {"kind": "dicomweb"}}}
+    assert problems_of({**sources, "assembly": {"confirm_with": "pacs"}}) == ()
+    (problem,) = problems_of({**sources, "assembly": {"confirm_with": "other"}})
+    assert str(problem) == "assembly.confirm_with: there is no destinations.other or sources.other"

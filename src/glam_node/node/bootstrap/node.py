@@ -122,7 +122,7 @@ def build_node(settings: Settings) -> Node:
             bool(settings.assembly.confirm_with),
             inference.kinds,
         ),
-        confirmations=_confirmations(settings.assembly.confirm_with, archives),
+        confirmations=_confirmations(settings, archives),
         submission_policy=SubmissionPolicy(
             eligibility_policy(settings),
             identity.settings_digest,
@@ -166,7 +166,12 @@ def audiences(destinations: Mapping[str, DestinationSettings]) -> tuple[Audience
     ) or (Audience(),)
 
 
-def _confirmations(name: str, archives: Mapping[str, RemoteAE]) -> Confirmations | None:
+def _confirmations(settings: Settings, archives: Mapping[str, RemoteAE]) -> Confirmations | None:
+    name = settings.assembly.confirm_with
+    if name in settings.sources:
+        from glam_node.node.bootstrap.sources import mammogram_counter
+
+        return Confirmations(mammogram_counter(name, settings), name)
     return Confirmations(partial(count_mammograms, archives[name]), name) if name else None
 
 

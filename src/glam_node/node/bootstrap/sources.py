@@ -1,11 +1,12 @@
 """Construction of the sources that studies are fetched from."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import assert_never
 
 from glam_node.node.bootstrap.base_node import BaseNode
 from glam_node.node.db.writer import Writer
+from glam_node.node.domain.archived import ArchivedStudy
 from glam_node.node.domain.ports import Source
 from glam_node.node.scp.contexts import accepted_contexts
 from glam_node.node.scu.echo import remote_ae_of
@@ -33,6 +34,16 @@ def built_source(name: str, settings: Settings) -> Source:
 
             return WebSource(web_peer(name, source), source.modalities)
     assert_never(source)
+
+
+def mammogram_counter(name: str, settings: Settings) -> Callable[[str], int]:
+    """Return a function that counts the mammograms that [sources.NAME] has of a study; it raises the source's errors.
+
+    Results of this node do not count, since their series have other modalities.
+    """
+    mammograms = settings.sources[name].model_copy(update={"modalities": ("MG",)})
+    source = built_source(name, settings.model_copy(update={"sources": {name: mammograms}}))
+    return lambda uid: sum(one.expected for one in source.list_series(ArchivedStudy(uid)) if one.modality == "MG")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import os
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 SourceArgument = Annotated[str, typer.Argument(metavar="SOURCE", help="The NAME of a [sources.NAME] section.")]
 StudyUIDOption = Annotated[str, typer.Option("--study-uid", metavar="UID", help="Match this Study Instance UID.")]
 AccessionOption = Annotated[str, typer.Option("--accession", metavar="NUMBER", help="Match this Accession Number.")]
+SHOWN_FAILURES = 3
 DATE_FORMATS = ["%Y-%m-%d", "%Y%m%d"]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Search an archive, and fetch studies from it.")
@@ -118,12 +120,20 @@ def fetch(
 def _fetch(node: "Node", source: str, studies: "tuple[ArchivedStudy, ...]") -> "list[FetchOutcome]":
     from glam_node.node.bootstrap import study_fetcher
     from glam_node.node.cli.progress import progress_bars
+    from glam_node.node.errors import NodeError
+    from glam_node.node.workflow.receive.fetch_study import FetchOutcome
 
-    outcomes = []
+    outcomes: list[FetchOutcome] = []
     with study_fetcher(source, node) as fetcher, progress_bars() as tell:
         for study in studies:
             label = f"study {study.study_instance_uid}"
-            outcomes.append(fetcher.fetch(study, lambda done, total, label=label: tell(label, done, total)))  # type: ignore[misc]
+            show = partial(tell, label)
+            try:
+                outcomes.append(fetcher.fetch(study, show))
+            except NodeError as error:
+                if len(studies) == 1:
+                    raise
+                outcomes.append(FetchOutcome(study.study_instance_uid, study.instances or 1, 0, 0, (str(error),)))
     return outcomes
 
 
@@ -132,8 +142,10 @@ def _print_outcomes(outcomes: "list[FetchOutcome]", node: "Node") -> None:
 
     for one in outcomes:
         typer.echo(f"{'ok  ' if one.is_complete else 'FAIL'}  study {one.study_instance_uid}: {said(one)}")
-        for failure in one.failures:
+        for failure in one.failures[:SHOWN_FAILURES]:
             print_error(failure)
+        if len(one.failures) > SHOWN_FAILURES:
+            print_error(f"There are {len(one.failures) - SHOWN_FAILURES} more failures like these.")
     uid = outcomes[0].study_instance_uid
     if not all(one.is_complete for one in outcomes):
         typer.echo("Next: correct the cause and run the command again; what is stored is not fetched twice.")
