@@ -232,3 +232,11 @@ def test_dcmtk_archive_is_queried_and_sends(
             wanted = {str(view.SOPInstanceUID) for view in exam}
             wait_until(lambda: wanted <= receiver.rows().keys())
         node.sessions.kw["bind"].dispose()
+
+
+def test_orthanc_that_does_not_know_the_move_destination_is_explained(orthanc: Orthanc, tmp_path: Path) -> None:
+    stranger = settings_of(source_of("c-move", orthanc), tmp_path)
+    node = stranger.node.model_copy(update={"ae_title": "STRANGER"})
+    source = built_source("x", stranger.model_copy(update={"node": node}))
+    with pytest.raises(NodeError, match=r"move destination\. Register STRANGER .* address 127\.0\.0\.1, port 11112"):
+        source.check()

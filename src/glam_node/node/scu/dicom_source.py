@@ -208,7 +208,7 @@ class DicomSource:
         try:
             for status, _ in answers:
                 if "Status" not in status:
-                    raise lost_association(self.peer, self.request, association)
+                    raise self._lost(association)
                 tell()
                 if status.Status not in PENDING:
                     return self._judge(status.Status, int(status.get("NumberOfFailedSuboperations") or 0))
@@ -216,8 +216,12 @@ class DicomSource:
             cancel(association, *request, answers)
             raise
         except RuntimeError as error:
-            raise lost_association(self.peer, self.request, association) from error
-        raise lost_association(self.peer, self.request, association)
+            raise self._lost(association) from error
+        raise self._lost(association)
+
+    def _lost(self, association: Association) -> TransientError:
+        """Return the error for an association that ended without an answer to a request."""
+        return lost_association(self.peer, self.request, association)
 
     def _judge(self, status: int, failed: int) -> str:
         if status == 0 and not failed:

@@ -14,7 +14,7 @@ from pynetdicom.presentation import PresentationContext
 from glam_node.node.domain.archived import ArchivedSeries, ArchivedStudy
 from glam_node.node.domain.ports import Accept, Fetched
 from glam_node.node.errors import NodeError, TransientError
-from glam_node.node.scu.association import RemoteAE, lost_association
+from glam_node.node.scu.association import RemoteAE
 from glam_node.node.scu.dicom_source import MOVE_DESTINATION_UNKNOWN, PATIENT_ROOT_MODELS, DicomSource
 from glam_node.node.scu.find import Answers, identifier
 
@@ -59,7 +59,14 @@ class MoveSource(DicomSource):
         try:
             return association.send_c_move(asked, title, model, message_id)
         except (RuntimeError, ValueError) as error:
-            raise lost_association(self.peer, self.request, association) from error
+            raise self._lost(association) from error
+
+    def _lost(self, association: Association) -> TransientError:
+        # Orthanc ends the association if it does not know the move destination.
+        register = self._remedy_for(MOVE_DESTINATION_UNKNOWN)
+        return TransientError(
+            f"{super()._lost(association)} Some archives do this if they do not know the move destination. {register}"
+        )
 
     def _probe(self, association: Association, unknown: Mapping[str, str]) -> None:
         accepted = {str(context.abstract_syntax) for context in association.accepted_contexts}
@@ -78,7 +85,8 @@ class MoveSource(DicomSource):
             return f"Register {title} at the archive as a move destination: address {place}."
         return (
             f"Check that the archive knows {title} with address {place}, that `glam-node serve` runs, and that "
-            f"{self.peer.ae_title} is one of the [peers]. Check the archive's log."
+            f"{self.peer.ae_title} is one of the [peers]; `glam-node status` shows senders that "
+            "the node rejected. Check the archive's log."
         )
 
 
@@ -139,7 +147,7 @@ class GetSource(DicomSource):
         try:
             return association.send_c_get(asked, model, message_id)
         except (RuntimeError, ValueError) as error:
-            raise lost_association(self.peer, self.request, association) from error
+            raise self._lost(association) from error
 
 
 def own_address(peer: RemoteAE) -> str:

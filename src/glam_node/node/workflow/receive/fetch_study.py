@@ -183,7 +183,7 @@ class StudyFetcher:
             if not wanted:
                 return ()
             if attempt:
-                log.warning("fetch_repeated", source=self._source.name, missing=len(wanted), failures=failures)
+                log.info("fetch_repeated", source=self._source.name, missing=len(wanted), failures=failures)
                 time.sleep(self._pause_s * 2 ** (attempt - 1))
             try:
                 failures = tuple(self._source.retrieve(study, wanted, self._intake.accept, tell))
