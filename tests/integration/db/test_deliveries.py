@@ -167,3 +167,16 @@ def test_a_destination_that_is_back_makes_results_due_except_those_just_sent(
     kept = {one.delivery_id: replace(one, job_id=job_id) for one in (just_sent, *others)}
     made_due = replace(waiting, job_id=job_id, next_attempt_at=NOW, alone=False)
     assert {one.delivery_id: one for one in stored(sessions)} == kept | {waiting.delivery_id: made_due}
+
+
+def test_destinations_are_due_from_the_time_of_an_attempt_until_it_is_claimed(
+    sessions: SessionFactory, job_id: str
+) -> None:
+    def due(seconds: float) -> list[str]:
+        with sessions() as session:
+            return deliveries.destinations_due(session, ["archive", "other"], after(seconds))
+
+    add(sessions, job_id, replace(delivery(), next_attempt_at=after(10)))
+    assert (due(9), due(10)) == ([], ["archive"])
+    assert claim(sessions, 10)
+    assert due(11) == []

@@ -154,3 +154,17 @@ def test_studies_are_counted_by_state(sessions: SessionFactory) -> None:
     move(sessions, StudyState.COMPLETE)
     with sessions() as session:
         assert studies.counts_by_state(session) == {StudyState.COMPLETE: 1, StudyState.RECEIVING: 1}
+
+
+def test_the_next_study_to_settle_is_the_receiving_one_with_the_earliest_last_instance(
+    sessions: SessionFactory,
+) -> None:
+    def next_after(seconds: float) -> object:
+        with sessions() as session:
+            return studies.settles_next(session, after(seconds))
+
+    assert next_after(-1) is None
+    receive(sessions, sop_instance("R CC"))
+    assert (next_after(-1), next_after(0)) == (NOW, None)
+    move(sessions, StudyState.COMPLETE)
+    assert next_after(-1) is None

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from structlog.testing import capture_logs
@@ -73,6 +74,32 @@ def test_a_loop_continues_after_an_unexpected_error() -> None:
 
     repeat(tick, every_s=0.01, stop=stop)
     assert stop.is_set()
+
+
+def test_a_loop_continues_as_early_as_its_function_says() -> None:
+    stop, pauses = threading.Event(), iter([0.01, 0.01, 60.0])
+
+    def tick() -> float:
+        pause = next(pauses)
+        if pause == 60:
+            stop.set()
+        return pause
+
+    repeat(tick, every_s=60, stop=stop)
+    assert next(pauses, None) is None
+
+
+def test_a_loop_continues_at_once_when_it_is_woken() -> None:
+    stop, wake, called = threading.Event(), threading.Event(), threading.Semaphore(0)
+    loop = threading.Thread(target=partial(repeat, called.release, every_s=60, stop=stop, wake=wake))
+    loop.start()
+    for _ in range(3):
+        assert called.acquire(timeout=5)
+        wake.set()
+    stop.set()
+    wake.set()
+    loop.join(5)
+    assert not loop.is_alive()
 
 
 STOPPABLE = """

@@ -60,17 +60,27 @@ def counts(session: Session) -> dict[tuple[str, DeliveryState], int]:
     return {(destination, DeliveryState(state)): count for (state, destination), count in counted.items()}
 
 
+def destinations_due(session: Session, names: Collection[str], now: datetime) -> list[str]:
+    """Return those of the destinations to which a delivery is due."""
+    return list(
+        session.scalars(select(DeliveryRow.destination).where(_due(now), DeliveryRow.destination.in_(names)).distinct())
+    )
+
+
+def _due(now: datetime) -> ColumnElement[bool]:
+    return and_(
+        DeliveryRow.state == DeliveryState.PENDING,
+        DeliveryRow.next_attempt_at <= now,
+        standing.may_proceed(DeliveryRow.study_instance_uid),
+    )
+
+
 def claim_due(session: Session, destination: str, *, now: datetime, until: datetime, limit: int) -> list[Delivery]:
     """Claim up to `limit` due deliveries until the time `until`, count the attempt and return them.
 
     If only deliveries that must be sent alone are due, one of them is claimed.
     """
-    due = and_(
-        DeliveryRow.state == DeliveryState.PENDING,
-        DeliveryRow.destination == destination,
-        DeliveryRow.next_attempt_at <= now,
-        standing.may_proceed(DeliveryRow.study_instance_uid),
-    )
+    due = and_(_due(now), DeliveryRow.destination == destination)
     order = (DeliveryRow.created_at, DeliveryRow.sop_class_uid, DeliveryRow.delivery_id)
     values = {"attempt": DeliveryRow.attempt + 1, "next_attempt_at": until}
     together = and_(due, DeliveryRow.alone.is_(False))

@@ -163,6 +163,12 @@ def settled(session: Session, received_before: datetime, limit: int, *, but_not:
     return _studies(session, query.order_by(StudyRow.last_received_at).limit(limit))
 
 
+def settles_next(session: Session, after: datetime) -> datetime | None:
+    """Return the earliest time after `after` at which a receiving study got its last instance; None without any."""
+    later = and_(StudyRow.state == StudyState.RECEIVING, StudyRow.last_received_at > after)
+    return session.scalars(select(func.min(StudyRow.last_received_at)).where(later)).one()
+
+
 def waiting_for_judgement(session: Session, limit: int) -> list[Study]:
     """Return free studies that wait for judgement, and lock their rows until the transaction ends."""
     waits = and_(StudyRow.state == StudyState.COMPLETE, StudyRow.standing == Standing.FREE)

@@ -8,7 +8,8 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 from glam_node.node.bootstrap import Node, database_trouble
-from glam_node.node.db import workers
+from glam_node.node.db import studies, workers
+from glam_node.node.db.engine import reading
 from glam_node.node.domain.job import Priority
 from glam_node.node.errors import TransientError
 from glam_node.node.run.process import Running, repeat, run_process, until_it_works
@@ -31,6 +32,7 @@ from glam_node.settings.digest import section_digests
 from glam_node.settings.schema import Settings
 
 INTERVAL_S = 0.5
+LEAST_INTERVAL_S = 0.1
 EXPORT_INTERVAL_S = 2.0
 ALERT_INTERVAL_S = 5.0
 TIDY_INTERVAL_S = 60.0
@@ -56,7 +58,7 @@ def run(running: Running) -> None:
     ]
     for thread in threads:
         thread.start()
-    repeat(lambda: tick(running.node, queue, datetime.now(UTC)), every_s=INTERVAL_S, stop=running.stop)
+    repeat(lambda: _dispatch(running.node, queue), every_s=INTERVAL_S, stop=running.stop)
     for thread in threads:
         thread.join()
 
@@ -170,6 +172,19 @@ def write_traces(node: Node, export: Export) -> None:
     with database_trouble(node.settings):
         while export_traces(node.sessions, export, datetime.now(UTC)):
             continue
+
+
+def _dispatch(node: Node, queue: CeleryQueue) -> float:
+    """Dispatch once, and return the seconds until the next study settles, or INTERVAL_S if none does before."""
+    now = datetime.now(UTC)
+    tick(node, queue, now)
+    settle_time = timedelta(seconds=node.assembly_policy.settle_time_s)
+    with database_trouble(node.settings), reading(node.sessions)() as session:
+        received = studies.settles_next(session, now - settle_time)
+    if received is None:
+        return INTERVAL_S
+    wait_s = (received + settle_time - datetime.now(UTC)).total_seconds()
+    return min(max(wait_s, LEAST_INTERVAL_S), INTERVAL_S)
 
 
 def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:

@@ -168,11 +168,23 @@ def child_environment(settings_path: Path | None) -> dict[str, str]:
     return {**os.environ, SETTINGS_VARIABLE: str(settings_path.resolve())}
 
 
-def repeat(tick: Callable[[], object], *, every_s: float, stop: threading.Event) -> None:
-    """Call `tick` every `every_s` seconds until `stop` is set; while it fails, retry as `until_it_works` does."""
+def repeat(
+    tick: Callable[[], object], *, every_s: float, stop: threading.Event, wake: threading.Event | None = None
+) -> None:
+    """Call `tick` until `stop` is set; while it fails, retry as `until_it_works` does.
+
+    Args:
+        tick: The function to call. If it returns a number of seconds (float), the next call is that much later at most.
+        every_s: Seconds between calls.
+        stop: An event that ends the calls.
+        wake: An event after which the next call follows at once. Set it after `stop`, too.
+    """
+    waited = wake or stop
     while not stop.is_set():
-        until_it_works(tick, stop, Exception)
-        stop.wait(every_s)
+        sooner = until_it_works(tick, stop, Exception)
+        waited.wait(min(every_s, sooner) if isinstance(sooner, float) else every_s)
+        if wake is not None:
+            wake.clear()
 
 
 def until_it_works(
