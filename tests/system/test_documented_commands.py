@@ -8,6 +8,7 @@ import pydicom
 import pytest
 
 from tests.command_line import glam_node
+from tests.integration.modality import send, small_exam
 from tests.posts import Posts
 from tests.system.documents import DOCUMENTS, ROOT, commands
 from tests.system.node_process import dcmsend, running_node, settings_and_port
@@ -41,6 +42,15 @@ def corrected(exam: list[Path], folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
+def keep_earlier_study(orthanc: Orthanc, port: int) -> None:
+    """Store the study that the documents fetch in Orthanc, which gets to know the node at this port."""
+    views = small_exam(815)
+    for view in views:
+        view.PatientID, view.AccessionNumber, view.StudyDate = "4711", "A-2022-0815", "20240101"
+    send(orthanc.dicom_port, views, orthanc.ae_title)
+    orthanc.put("/modalities/glamnode", {"AET": "GLAMNODE", "Host": "127.0.0.1", "Port": port})
+
+
 def test_every_other_command_of_the_documents_runs(
     orthanc: Orthanc, exam: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,8 +61,12 @@ def test_every_other_command_of_the_documents_runs(
     told = [[in_place.get(word, word) for word in command] for command in documented()]
     back = [command for command in told if command[0] == "--settings"]
     posts = Posts("/alerts", ill_status=503)
-    more = f'[alerts]\nwebhook_url = "{posts.url}/alerts"\n'
+    source = f'ae_title = "{orthanc.ae_title}"\nhost = "127.0.0.1"\nport = {orthanc.dicom_port}\n'
+    peer = f'[peers.orthanc]\nae_title = "{orthanc.ae_title}"\n'
+    more = f'[alerts]\nwebhook_url = "{posts.url}/alerts"\n{peer}[sources.pacs]\n{source}'
     settings_path, port = settings_and_port(tmp_path / "node", orthanc, predictor=THRESHOLD, more=more)
+    keep_earlier_study(orthanc, port)
+    Path("list.txt").write_text("A-2022-0815\n")
     with posts.listening(), running_node(settings_path, port):
         dcmsend(port, exam)
         dcmsend(port, corrected(exam, tmp_path / "corrected"))
