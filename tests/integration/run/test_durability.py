@@ -59,6 +59,7 @@ def test_a_directory_that_another_receiver_left_unsynchronised_is_synchronised_a
     library: Path, tmp_path: Path
 ) -> None:
     node = write_node(tmp_path)
+    node.build().sessions.kw["bind"].dispose()  # without a database, no process starts beside images
     exam = small_exam(1)
     # A receiver that is killed between the two calls leaves such a directory.
     (tmp_path / "storage" / "instances" / exam[0].StudyInstanceUID).mkdir(parents=True)
