@@ -59,8 +59,12 @@ def test_results_of_a_blind_first_read_wait_until_a_person_releases_them(place: 
     assert told["standing_reason"] == "rules.blind holds the results until a person releases the study"
     assert {one["state"] for one in told["deliveries"]} == {"PENDING"}
     assert place.sent("archive", study) == []
+    assert f"{study}: rules.blind holds the results until a person releases the study" in place.site.command("status")
     place.site.command("study", "release", study)
     place.site.wait_for_deliveries(study)
+    assert "; archive, trial already had results of it" in place.site.command("study", "hold", study)
+    place.site.command("study", "release", study)
+    assert "held" not in place.site.command("status")
     assert sorted(place.sent("archive", study)) == sorted(place.sent("trial", study))
     assert len(place.sent("archive", study)) == 2
     events = [event["event"] for event in place.site.study(study)["timeline"]]

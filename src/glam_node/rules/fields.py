@@ -28,6 +28,9 @@ RESULT_FIELDS: dict[str, tuple[ValueKind, str]] = {
 }
 """The fields that an analysis adds, with the same values for all images of a study; kind and meaning by name."""
 
+SCORES = ("malignant_score", "benign_score")
+"""The fields whose values are 0 to 1."""
+
 _ADDED = NODE_FIELDS | RESULT_FIELDS
 
 LONGEST_PATH = 4

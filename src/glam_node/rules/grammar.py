@@ -8,7 +8,7 @@ from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
 
 from glam_node.rules.expression import And, Comparison, Expression, Literal, Not, Or, ValueKind, children, operators_of
-from glam_node.rules.fields import FieldError, kind_of
+from glam_node.rules.fields import SCORES, FieldError, kind_of
 
 LONGEST = 1000
 """The largest number of characters in an expression."""
@@ -174,4 +174,6 @@ def _literal(field: Token, kind: ValueKind, token: Token) -> Literal:
         literal.value  # noqa: B018 - raises ValueError for a date such as 2024-02-30
     except ValueError:
         raise _error(position, f"{token} is not a date") from None
+    if field in SCORES and not 0 <= float(token) <= 1:
+        raise _error(position, f"{token} is not a score: {field} is 0 to 1")
     return literal

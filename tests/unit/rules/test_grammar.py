@@ -35,6 +35,7 @@ MISTAKES = [
     ('KVP > "28"', 'position 7: "28" is of kind text, but KVP of kind number'),
     ("PatientAge > 40", "position 14: 40 is of kind number, but PatientAge of kind age"),
     ('Manufacturer < "X"', "position 1: Manufacturer is of kind text: < is not for it, only == != in not in contains"),
+    ("malignant_score > 50", "position 19: 50 is not a score: malignant_score is 0 to 1"),
     ("StudyDate == 2024-02-31", "position 14: 2024-02-31 is not a date"),
     ("KVP in []", "position 9: "),
     ('ViewCodeSequence == "X"', "position 1: ViewCodeSequence is a sequence: name what is inside it"),

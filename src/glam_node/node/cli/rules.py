@@ -62,7 +62,7 @@ def explain() -> None:
 
 
 def _assumed(text: str) -> tuple[str, float]:
-    from glam_node.rules.fields import RESULT_FIELDS
+    from glam_node.rules.fields import RESULT_FIELDS, SCORES
 
     name, _, number = text.partition("=")
     try:
@@ -72,6 +72,8 @@ def _assumed(text: str) -> tuple[str, float]:
     if name not in RESULT_FIELDS or not math.isfinite(value):
         fields = ", ".join(RESULT_FIELDS)
         raise typer.BadParameter(f"{text}: write FIELD=NUMBER, with one of {fields}.", param_hint="--assume")
+    if name in SCORES and not 0 <= value <= 1:
+        raise typer.BadParameter(f"{text}: {name} is 0 to 1.", param_hint="--assume")
     return name, value
 
 

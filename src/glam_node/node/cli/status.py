@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REFUSALS = (EventKind.ASSOCIATION_REJECTED, EventKind.ASSOCIATION_ABORTED, EventKind.INSTANCE_REFUSED)
 REFUSED_SHOWN, LOOKED_AT = 5, 100
 """Number of refusals of each kind to show, and number of the newest events to search for them."""
-IN_DOUBT_SHOWN = INCOMPLETE_SHOWN = 20
+IN_DOUBT_SHOWN = INCOMPLETE_SHOWN = HELD_SHOWN = 20
 ANALYSES = 1000
 """Number of the newest analyses to search for views that were not analysed."""
 
@@ -45,7 +45,7 @@ def status(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOpt
 
 
 def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
-    from glam_node.node.db import audit, backlog, conflicts, deliveries, jobs, studies
+    from glam_node.node.db import audit, backlog, conflicts, deliveries, jobs, standing, studies
     from glam_node.node.db.destinations import calls
     from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES
     from glam_node.node.domain.delivery import DeliveryState
@@ -64,6 +64,7 @@ def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
             "jobs": {str(state): count for state, count in jobs.counts_by_state(session).items()},
             "oldest_unfinished_job_at": backlog.oldest_unfinished_job(session),
             "destinations": destinations,
+            "held": standing.held(session),
             "left_out": backlog.left_out(session, REMEDIES, datetime.now(UTC) - LEFT_OUT_WITHIN),
             "incomplete": _incomplete(audit.recent(session, EventKind.JOB_SUCCEEDED, ANALYSES)),
             "in_doubt": [{**asdict(one), "is_grave": one.is_grave} for one in conflicts.in_doubt(session)],
@@ -99,12 +100,22 @@ def _print(state: dict[str, Any]) -> None:
         typer.echo(f"destinations.{name}  {_counts(counts)}{_since(row.get('oldest_pending_at'), now)}")
         if row.get("last_failure"):
             typer.echo(f"    last delivery failed: {row['last_failure']}")
+    _print_held(state["held"])
     _print_left_out(state["left_out"])
     _print_incomplete(state["incomplete"])
     _print_in_doubt(state["in_doubt"])
     for event, refusals in state["refused"].items():
         for refused in refusals:
             _print_refused(event, refused)
+
+
+def _print_held(studies: dict[str, str]) -> None:
+    """Print the studies that wait for their release."""
+    if not studies:
+        return
+    typer.echo(f"held  {counted(len(studies), 'study')}; `glam-node study release UID` releases one")
+    for uid, reason in list(studies.items())[:HELD_SHOWN]:
+        typer.echo(f"    {uid}: {reason or 'a person holds it'}")
 
 
 def _print_left_out(left_out: dict[str, int]) -> None:

@@ -46,6 +46,13 @@ def to_release(session: Session, now: datetime) -> list[str]:
     return list(session.scalars(query.where(StudyRow.held_until <= now).order_by(StudyRow.study_instance_uid)))
 
 
+def held(session: Session) -> dict[str, str]:
+    """Return why studies are held, by Study Instance UID."""
+    query = select(StudyRow.study_instance_uid, StudyRow.standing_reason)
+    query = query.where(text(f"{_NOT_FREE} AND studies.standing = 'HELD'")).order_by(StudyRow.study_instance_uid)
+    return {uid: reason for uid, reason in session.execute(query)}
+
+
 def may_proceed(study_instance_uid: InstrumentedAttribute[str]) -> ColumnElement[bool]:
     """Return the condition that the row's study is neither held nor set aside."""
     return study_instance_uid.not_in(select(StudyRow.study_instance_uid).where(text(_NOT_FREE)))

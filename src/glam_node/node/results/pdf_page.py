@@ -9,7 +9,7 @@ from PIL import Image
 from glam_node.inference.mammogram import Laterality
 from glam_node.node.domain.words import counted
 from glam_node.node.results.identity import VIEW_ORDER
-from glam_node.node.results.pdf_text import TextPage, height
+from glam_node.node.results.pdf_text import SUBSTITUTE, TextPage, height
 from glam_node.node.results.summary_page import SHOWN_KINDS, TITLE, SummaryPage, SummaryView
 from glam_node.node.results.tracking import DISPLAY_RGB
 
@@ -27,6 +27,8 @@ _REMARKS = _LEFT + _TABLE_WIDTH + 7
 _QUALITY = 88
 # The longest name that DICOM allows fits in the smallest of these sizes.
 _IDENTITY_SIZES = (11, 9, 6.5, 5.5, 4.5)
+UNKNOWN_CHARACTERS = f"The fonts lack characters that are shown as {SUBSTITUTE}; the header of the object has them."
+"""The remark on a page whose facts about the patient have characters that no font has."""
 
 
 def pdf_page(page: SummaryPage, pictures: Mapping[str, Image.Image | str], creator: str, created: datetime) -> bytes:
@@ -43,7 +45,8 @@ def pdf_page(page: SummaryPage, pictures: Mapping[str, Image.Image | str], creat
     for view, (laterality, _), left in zip(page.views, VIEW_ORDER, _panel_places(), strict=True):
         _panel(sheet, view, left, laterality, pictures.get(view.name, view.failure))
     _table(sheet, page)
-    _remarks(sheet, page.remarks)
+    is_whole = all(sheet.has_all(value) for _, value in page.patient)
+    _remarks(sheet, page.remarks if is_whole else (UNKNOWN_CHARACTERS, *page.remarks))
     sheet.paragraphs(page.notes, (_LEFT, _NOTES), (_TABLE_WIDTH, _ORIGIN - _NOTES), (6.5, 5.5, 4.5), colour=_GREY)
     _foot(sheet, page)
     return sheet.document()

@@ -131,6 +131,10 @@ class TextPage:
             self.pdf.set_xy(place[0], place[1] + number * height(size))
             self.pdf.cell(room[0], height(size), self._shortened(line, room[0]))
 
+    def has_all(self, text: str) -> bool:
+        """Return whether the fonts have every character of a text."""
+        return SUBSTITUTE not in self._shown(text)
+
     def document(self) -> bytes:
         """Return the finished document."""
         document = bytes(self.pdf.output())

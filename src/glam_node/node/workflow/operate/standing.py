@@ -5,9 +5,10 @@ from datetime import datetime
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import backlog, jobs, studies
+from glam_node.node.db import backlog, deliveries, jobs, studies
 from glam_node.node.db.standing import set_standing, to_release
 from glam_node.node.domain.account import Order
+from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, Study, StudyState
@@ -30,7 +31,10 @@ def hold(session: Session, order: Order) -> str:
         PermanentError: The study is not known, is not free, is retired, or has changed since the person saw it.
     """
     _change(session, order, Standing.HELD, EventKind.STUDY_HELD)
-    return "the study is held: it is not analysed, and its results are not sent, until it is released"
+    queued = deliveries.of_study(session, order.study_instance_uid)
+    sent = sorted({one.destination for one in queued if one.state in (DeliveryState.STORED, DeliveryState.COMMITTED)})
+    already = f"; {', '.join(sent)} already had results of it" if sent else ""
+    return f"the study is held: it is not analysed, and its results are not sent, until it is released{already}"
 
 
 def set_aside(session: Session, order: Order) -> str:
