@@ -133,6 +133,11 @@ def garbage(connection: socket.socket, _: Message) -> None:
     connection.sendall(bytes(range(256)) * 8)
 
 
+def unframed(connection: socket.socket, _: Message) -> None:
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    connection.shutdown(socket.SHUT_WR)
+
+
 def endless(connection: socket.socket, _: Message) -> None:
     connection.sendall(b"\x0bMSH|^~\\&|" + b"x" * 2**19)
 
@@ -147,7 +152,7 @@ def dribbling(connection: socket.socket, message: Message) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("misbehaves", [mute, closing, garbage, endless, of_another, dribbling])
+@pytest.mark.parametrize("misbehaves", [mute, closing, garbage, unframed, endless, of_another, dribbling])
 def test_a_message_that_is_not_acknowledged_in_time_is_sent_again(
     misbehaves: Callable[[socket.socket, Message], None], outgoing_message: Write
 ) -> None:
@@ -161,6 +166,12 @@ def test_a_message_that_is_not_acknowledged_in_time_is_sent_again(
         engine.answer = accepting
         assert seen(destination_at(port).store([outgoing_message("A")])) == [(True, False, True)]
     assert engine.messages.count("A") == 2
+
+
+def test_an_answer_that_is_no_hl7_is_not_taken_for_a_program_that_does_not_run(outgoing_message: Write) -> None:
+    with raw(unframed) as (_, port):
+        (outcome,) = destination_at(port).store([outgoing_message("A")])
+    assert "answered with 28 bytes that are no HL7 message" in outcome.failure
 
 
 def test_an_engine_that_closes_after_the_first_message_gets_the_second_again(outgoing_message: Write) -> None:

@@ -64,6 +64,8 @@ def query(
     configured = settings_with(ctx, settings, source)
     asked = StudyQuery(patient_id, accession, study_uid, _date(study_date_from), _date(study_date_to), modality, limit)
     _refuse_unlimited(asked)
+    if study_date_from and study_date_to and study_date_from > study_date_to:
+        raise typer.BadParameter("--study-date-from is later than --study-date-to.")
     found = built_source(source, configured).find_studies(asked)
     if as_json:
         studies = [{key: value for key, value in asdict(one).items() if key != "patient_id"} for one in found.studies]
@@ -106,7 +108,7 @@ def fetch(
         StudyQuery(accession_number=accession, study_instance_uid=study_uid)
     )
     if not found.studies:
-        print_error(f"{source} has no such study. `glam-node archive query {source}` shows what it has.")
+        print_error(f"{source} has no such study. Check the number; `glam-node archive query` searches for others.")
         raise typer.Exit(EXIT_FINDING)
     outcomes = _fetch(node, source, found.studies)
     if as_json:
@@ -148,11 +150,25 @@ def _print_outcomes(outcomes: "list[FetchOutcome]", node: "Node") -> None:
             print_error(f"There are {len(one.failures) - SHOWN_FAILURES} more failures like these.")
     uid = outcomes[0].study_instance_uid
     if not all(one.is_complete for one in outcomes):
+        _print_incomplete(outcomes, node)
         typer.echo("Next: correct the cause and run the command again; what is stored is not fetched twice.")
+    elif not any(one.new for one in outcomes):
+        typer.echo(f"The node had all of it already; `glam-node study show {uid}` shows the results.")
     elif not serving_process(node.settings.storage.root):
         typer.echo("Next: start the node with `glam-node serve`, which analyses what was fetched.")
     else:
-        typer.echo(f"Next: the node analyses it; `glam-node study {uid}` shows how far it is.")
+        typer.echo(f"Next: the node analyses it; `glam-node study show {uid}` shows how far it is.")
+
+
+def _print_incomplete(outcomes: "list[FetchOutcome]", node: "Node") -> None:
+    """Print what the node does with studies of which it has only a part."""
+    wait = node.settings.assembly.quiet_time
+    for one in outcomes:
+        if one.stored and not one.is_complete:
+            typer.echo(
+                f"The node analyses what it has of study {one.study_instance_uid} {wait:g} s after the last image "
+                f"(assembly.quiet_time). To prevent that, run `glam-node study hold {one.study_instance_uid}`."
+            )
 
 
 def settings_with(ctx: typer.Context, path: Any, source: str) -> "Settings":

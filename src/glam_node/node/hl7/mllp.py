@@ -24,6 +24,8 @@ class FrameReader:
         self._maximum_bytes = maximum_bytes
         self._bytes = bytearray()
         self._searched = 0
+        self.ignored = 0
+        """Number of bytes that arrived outside of frames."""
 
     def add(self, data: bytes) -> None:
         """Add bytes that arrived.
@@ -34,7 +36,9 @@ class FrameReader:
         self._bytes += data
         if not self._bytes.startswith(VT):
             start = self._bytes.find(VT)
-            del self._bytes[: start if start >= 0 else len(self._bytes)]
+            outside = start if start >= 0 else len(self._bytes)
+            self.ignored += outside
+            del self._bytes[:outside]
         if len(self._bytes) > self._maximum_bytes:
             raise TooLong
 

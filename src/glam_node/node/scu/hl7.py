@@ -157,6 +157,11 @@ class _Connection:
                 raise TimeoutError("timed out")
             self._socket.settimeout(left)
             received = self._socket.recv(_READ_AT_ONCE)
+            if not received and self._reader.ignored:
+                raise TransientError(
+                    f"{self._peer} answered with {self._reader.ignored} bytes that are no HL7 message, and closed the "
+                    f"connection. Check that destinations.{self._peer.name}.port is that of an HL7 engine (MLLP)."
+                )
             if not received:
                 raise ConnectionResetError("it closed the connection")
             self._reader.add(received)
