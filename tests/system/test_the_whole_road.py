@@ -98,7 +98,7 @@ def test_a_phantom_exam_goes_from_dcmtk_through_glam_to_orthanc(
         assert "PHANTOM" not in node.log().upper().replace("INFERENCE/PHANTOM", "")
 
 
-EVERY_KIND = {"SEG": 2, "SR": 2, "PR": 2, "OT": 1, "KO": 1}
+EVERY_KIND = {"SEG": 2, "SR": 2, "PR": 2, "OT": 1, "KO": 1, "DOC": 1}
 
 
 @pytest.mark.peer("dicom3tools")
