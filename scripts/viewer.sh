@@ -28,32 +28,23 @@ fetch_ohif() {
     rm "$archive"
 }
 
-fetch_readers() {
-    local target=build/viewer/readers
-    [ -f "$target/.fetched-$cornerstone" ] && return
-    echo "== fetching dwv and cornerstone3D (readers of segmentations for the tests, 100 MB)"
+# Fetch packages into a folder, once for each version: fetch_packages FOLDER VERSION CONTENT TESTS PACKAGE...
+fetch_packages() {
+    local target=$1 version=$2 content=$3 tests=$4
+    shift 4
+    [ -f "$target/.fetched-$version" ] && return
+    echo "== fetching $content"
     mkdir -p "$target"
-    echo '{"name": "readers", "private": true, "type": "module"}' >"$target/package.json"
-    if ! (cd "$target" && npm install --silent --no-audit --no-fund --ignore-scripts --save-exact "${readers[@]}"); then
-        echo "npm could not fetch ${readers[*]}; the tests that read segmentations with them are left out." >&2
+    echo '{"name": "packages", "private": true, "type": "module"}' >"$target/package.json"
+    if ! (cd "$target" && npm install --silent --no-audit --no-fund --ignore-scripts --save-exact "$@"); then
+        echo "npm could not fetch $*; $tests are left out." >&2
         return
     fi
-    touch "$target/.fetched-$cornerstone"
-}
-
-fetch_engine() {
-    local target=build/hl7
-    [ -f "$target/.fetched-$engine" ] && return
-    echo "== fetching @medplum/hl7 $engine (an HL7 engine for the tests, 10 MB)"
-    mkdir -p "$target"
-    echo '{"name": "engine", "private": true, "type": "module"}' >"$target/package.json"
-    if ! (cd "$target" && npm install --silent --no-audit --no-fund --ignore-scripts --save-exact "@medplum/hl7@$engine"); then
-        echo "npm could not fetch @medplum/hl7@$engine; the tests with it are left out." >&2
-        return
-    fi
-    touch "$target/.fetched-$engine"
+    touch "$target/.fetched-$version"
 }
 
 fetch_ohif
-fetch_readers
-fetch_engine
+fetch_packages build/viewer/readers "$cornerstone" "dwv and cornerstone3D (readers of segmentations for the tests, 100 MB)" \
+    "the tests that read segmentations with them" "${readers[@]}"
+fetch_packages build/hl7 "$engine" "@medplum/hl7 $engine (an HL7 engine for the tests, 10 MB)" \
+    "the tests with it" "@medplum/hl7@$engine"

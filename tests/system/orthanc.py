@@ -1,5 +1,6 @@
 """A real Orthanc on free ports, used as an independent archive."""
 
+import base64
 import json
 import subprocess
 import urllib.error
@@ -13,6 +14,9 @@ from typing import Any
 from tests.peers import PEERS
 from tests.ports import free_port
 from tests.waiting import wait_for_answer, wait_until
+
+BASIC = "Basic " + base64.b64encode(b"node:secret of the archive").decode()
+"""The Authorization header of the node at an Orthanc that requires a password."""
 
 
 @dataclass

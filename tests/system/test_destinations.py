@@ -1,6 +1,5 @@
 """Delivery by `glam-node serve` to every kind of destination, plain and secured, after `glam-node doctor` checks it."""
 
-import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,17 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.certificates import Authority, Signed
+from tests.certificates import Signed
 from tests.hl7.raw_engine import accepting, raw
-from tests.peers import PEERS
 from tests.ports import free_port
 from tests.system.node_process import NodeProcess, dcmsend, running_node, wait_for_state
-from tests.system.orthanc import Orthanc, running_orthanc
+from tests.system.orthanc import BASIC, Orthanc
 from tests.system.tls_front import tls_in_front_of
 from tests.waiting import wait_until
-
-PLUGINS = (PEERS["orthanc-dicomweb"].program,)
-BASIC = "Basic " + base64.b64encode(b"node:secret of the archive").decode()
 
 pytestmark = [
     pytest.mark.peer("orthanc"),
@@ -26,44 +21,6 @@ pytestmark = [
     pytest.mark.peer("dcmtk"),
     pytest.mark.timeout(600),
 ]
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Signed]:
-    """Return certificates of an archive and of the node, signed by one authority."""
-    authority = Authority(tmp_path_factory.mktemp("tls") / "authority")
-    return {name: authority.sign(name) for name in ("archive", "node")}
-
-
-@pytest.fixture
-def plain(tmp_path: Path) -> Iterator[Orthanc]:
-    """Yield an Orthanc that accepts C-STORE and STOW-RS from any peer."""
-    with running_orthanc(tmp_path / "plain", plugins=PLUGINS) as orthanc:
-        yield orthanc
-
-
-@pytest.fixture
-def secured(tmp_path: Path, certificates: dict[str, Signed]) -> Iterator[Orthanc]:
-    """Yield an Orthanc that requires TLS with a client certificate for DICOM, and a password for HTTP."""
-    directory = tmp_path / "secured"
-    directory.mkdir()
-    theirs = certificates["archive"]
-    orthanc = Orthanc(directory, free_port(), free_port(), plugins=PLUGINS, authorization=BASIC)
-    orthanc.more = {
-        "DicomWeb": {"Enable": True, "Root": "/dicom/"},
-        "AuthenticationEnabled": True,
-        "RegisteredUsers": {"node": "secret of the archive"},
-        "DicomTlsEnabled": True,
-        "DicomTlsCertificate": str(theirs.certificate),
-        "DicomTlsPrivateKey": str(theirs.key),
-        "DicomTlsTrustedCertificates": str(theirs.ca),
-        "DicomTlsRemoteCertificateRequired": True,
-    }
-    orthanc.start()
-    try:
-        yield orthanc
-    finally:
-        orthanc.kill()
 
 
 def settings_for(directory: Path, port: int, destinations: dict[str, dict[str, Any]]) -> Path:

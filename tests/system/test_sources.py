@@ -1,24 +1,17 @@
 """Studies fetched from real archives into `glam-node serve` by `glam-node archive` and `glam-node backfill`."""
 
-import base64
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.certificates import Authority, Signed
+from tests.certificates import Signed
 from tests.integration.modality import small_exam
-from tests.peers import PEERS
-from tests.ports import free_port
-from tests.system.orthanc import Orthanc, running_orthanc
+from tests.system.orthanc import BASIC, Orthanc
 from tests.system.site import Site, folder, running_site
 from tests.system.tls_front import tls_in_front_of
-
-PLUGINS = (PEERS["orthanc-dicomweb"].program,)
-BASIC = "Basic " + base64.b64encode(b"node:secret of the archive").decode()
 
 pytestmark = [
     pytest.mark.peer("orthanc"),
@@ -26,44 +19,6 @@ pytestmark = [
     pytest.mark.peer("dcmtk"),
     pytest.mark.timeout(600),
 ]
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Signed]:
-    """Return certificates of an archive and of the node, signed by one authority."""
-    authority = Authority(tmp_path_factory.mktemp("tls") / "authority")
-    return {name: authority.sign(name) for name in ("archive", "node")}
-
-
-@pytest.fixture
-def plain(tmp_path: Path) -> Iterator[Orthanc]:
-    """Yield an Orthanc that answers everyone."""
-    with running_orthanc(tmp_path / "plain", plugins=PLUGINS) as orthanc:
-        yield orthanc
-
-
-@pytest.fixture
-def secured(tmp_path: Path, certificates: dict[str, Signed]) -> Iterator[Orthanc]:
-    """Yield an Orthanc that requires TLS with a client certificate for DICOM, and a password for HTTP."""
-    directory, theirs = tmp_path / "secured", certificates["archive"]
-    directory.mkdir()
-    orthanc = Orthanc(directory, free_port(), free_port(), plugins=PLUGINS, authorization=BASIC)
-    orthanc.more = {
-        "DicomWeb": {"Enable": True, "Root": "/dicom/"},
-        "DicomAlwaysAllowGet": True,
-        "AuthenticationEnabled": True,
-        "RegisteredUsers": {"node": "secret of the archive"},
-        "DicomTlsEnabled": True,
-        "DicomTlsCertificate": str(theirs.certificate),
-        "DicomTlsPrivateKey": str(theirs.key),
-        "DicomTlsTrustedCertificates": str(theirs.ca),
-        "DicomTlsRemoteCertificateRequired": True,
-    }
-    orthanc.start()
-    try:
-        yield orthanc
-    finally:
-        orthanc.kill()
 
 
 def keep(orthanc: Orthanc, seed: int, accession: str, date: str = "20230405") -> str:

@@ -57,6 +57,17 @@ class StudyQuery:
         """The range of dates as the value of a matching key (PS3.4 C.2.2.2.5)."""
         return f"{self.date_from}-{self.date_to}" if self.date_from or self.date_to else ""
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """The values of the matching keys by keyword; empty ones match every study."""
+        return {
+            "StudyInstanceUID": self.study_instance_uid,
+            "PatientID": self.patient_id,
+            "AccessionNumber": self.accession_number,
+            "StudyDate": self.dates,
+            "ModalitiesInStudy": self.modality,
+        }
+
     def admits(self, study: ArchivedStudy) -> bool:
         """Return whether a study matches; archives may ignore matching keys.
 

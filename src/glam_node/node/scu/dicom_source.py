@@ -68,14 +68,7 @@ class DicomSource:
 
     def find_studies(self, query: StudyQuery) -> FoundStudies:
         """Return the studies that match; see `Source`."""
-        keys = {
-            "StudyInstanceUID": query.study_instance_uid,
-            "PatientID": query.patient_id,
-            "AccessionNumber": query.accession_number,
-            "StudyDate": query.dates,
-            "ModalitiesInStudy": query.modality,
-            "NumberOfStudyRelatedInstances": "",
-        }
+        keys = {**query.keys, "NumberOfStudyRelatedInstances": ""}
         with (
             open_query(self.peer, self._remedy) as session,
             closing(session.find("STUDY", keys)) as answers,

@@ -65,14 +65,7 @@ class WebSource:
 
     def find_studies(self, query: StudyQuery) -> FoundStudies:
         """Return the studies that match; see `Source`."""
-        keys = {
-            "StudyInstanceUID": query.study_instance_uid,
-            "PatientID": query.patient_id,
-            "AccessionNumber": query.accession_number,
-            "StudyDate": query.dates,
-            "ModalitiesInStudy": query.modality,
-        }
-        asked = {keyword: value for keyword, value in keys.items() if value}
+        asked = {keyword: value for keyword, value in query.keys.items() if value}
         # Debian's Orthanc finds no value with a blank or a letter outside of ASCII; `found_studies` compares again.
         wider = {keyword: re.sub(r"[^!-~]+", "*", value) for keyword, value in asked.items()}
         found = self._search(asked, query)
