@@ -2,15 +2,17 @@
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pydicom
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from glam_node.inference.background import blacken
+from glam_node.inference.background import Blackened, blacken
 from glam_node.inference.bounded_dataset import read_bounded
 from glam_node.inference.decoding import stored_values
 from glam_node.inference.elements import text_of
@@ -47,13 +49,21 @@ def read_dataset(path: Path) -> Dataset:
     return dataset
 
 
-def read_mammogram(dataset: Dataset, policy: KindPolicy | None = CONVENTIONAL_VIEWS) -> Mammogram:
+Clean = Callable[[NDArray[np.uint16]], Blackened]
+"""A function that makes the background of an image 0."""
+
+
+def read_mammogram(
+    dataset: Dataset, policy: KindPolicy | None = CONVENTIONAL_VIEWS, clean: Clean = blacken
+) -> Mammogram:
     """Return the screening view in `dataset`, decoded and as displayed: bright is dense, background is 0.
 
     Args:
         dataset: An image with its pixels.
         policy: The kinds of image that may be read, by the table that the node uses (`glam_node.kinds`). None reads any
             single-frame image that states one breast and a CC or MLO view, whatever its kind.
+        clean: The function that makes the background 0; loaders of digitised film give another one, which may also cut
+            the image.
 
     Raises:
         UnsupportedMammogram: The image is not of a kind that may be read, its header is incomplete or contradicts
@@ -61,14 +71,14 @@ def read_mammogram(dataset: Dataset, policy: KindPolicy | None = CONVENTIONAL_VI
     """
     with _without_warnings():
         try:
-            return _read(dataset, policy)
+            return _read(dataset, policy, clean)
         except (UnsupportedMammogram, MemoryError):
             raise
         except Exception as error:  # pydicom converts values on access and raises whatever its converters raise
             raise UnsupportedMammogram(f"The image's header is damaged ({type(error).__name__}).") from error
 
 
-def _read(dataset: Dataset, policy: KindPolicy | None) -> Mammogram:
+def _read(dataset: Dataset, policy: KindPolicy | None, clean: Clean) -> Mammogram:
     view = describe_view(dataset)
     kind = unreadable(view) if policy is None else kind_left_out(view, text_of(dataset, "SOPClassUID"), policy)
     if kind is not None:
@@ -79,7 +89,7 @@ def _read(dataset: Dataset, policy: KindPolicy | None) -> Mammogram:
     presented = presented_values(dataset, stored_values(dataset))
     if not cv2.hasNonZero(presented):
         raise UnsupportedMammogram("The image is black everywhere.")
-    blackened = blacken(presented)
+    blackened = clean(presented)
     if not cv2.hasNonZero(blackened.pixels):
         raise UnsupportedMammogram("The image shows nothing that differs from its background.")
     return Mammogram(

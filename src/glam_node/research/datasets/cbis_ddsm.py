@@ -4,7 +4,8 @@ Layout: mass_case_description_train_set.csv, ..._test_set.csv and the same for c
 "csv"); images in [manifest-*/]CBIS-DDSM/<case>/.../*.dcm. Of a path in the tables only the case folder
 (Mass-Training_P_00001_LEFT_CC) is used: the folders below it and the file names depend on the tool that downloaded the
 images, and the columns of masks and cropped images are swapped in many rows. Size distinguishes masks from crops.
-The films are secondary capture without mammography attributes: laterality and view come from the tables.
+The films are secondary capture without mammography attributes: laterality and view come from the tables. Borders and
+labels are cut off, and films that were stored mirrored are mirrored back (`film`).
 """
 
 import re
@@ -22,7 +23,14 @@ from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 from glam_node.inference.reading import read_dataset
-from glam_node.research.datasets.images import collection_folders, dicom_files, image_shape, read_header, read_view
+from glam_node.research.datasets.images import (
+    collection_folders,
+    dicom_files,
+    image_shape,
+    masks_on_film,
+    read_header,
+    read_view,
+)
 from glam_node.research.datasets.labelled import LabelledView, Masks
 from glam_node.research.datasets.listed import Entry, ListedDataset
 from glam_node.research.datasets.outlines import Mask, masks_of
@@ -110,7 +118,7 @@ def _entries(
                 split=TEST if patient in tested else TRAINING,
             ),
             partial(_read, of_film[0].image, laterality, view_position),
-            partial(_masks, of_film[0].image, [(each.kind, each.outline) for each in of_film if each.kind]),
+            partial(_masks, of_film[0].image, laterality, [(each.kind, each.outline) for each in of_film if each.kind]),
         )
 
 
@@ -159,14 +167,17 @@ def _film(case: Path) -> Path:
 
 
 def _read(case: Path, image_laterality: Laterality, view_position: ViewPosition) -> Mammogram:
-    return read_view(_film(case), image_laterality, view_position)
+    return read_view(_film(case), image_laterality, view_position, film=True)
 
 
-def _masks(case: Path, outlines: Sequence[tuple[FindingKind, Path]]) -> Masks | None:
+def _masks(case: Path, image_laterality: Laterality, outlines: Sequence[tuple[FindingKind, Path]]) -> Masks | None:
+    """Return the outlines on the part of the film that is kept; they are mirrored back as the film is."""
     if not outlines:
         return None
-    shape = image_shape(read_header(_film(case)))
-    return masks_of(shape, [(kind, _mask(folder, shape)) for kind, folder in outlines])
+    film = _film(case)
+    shape = image_shape(read_header(film))
+    whole = masks_of(shape, [(kind, _mask(folder, shape)) for kind, folder in outlines])
+    return masks_on_film(whole, film, image_laterality)
 
 
 def _mask(folder: Path, shape: tuple[int, int]) -> Mask:

@@ -10,7 +10,7 @@ The table (labels.csv in the folder, any usual delimiter) has the columns
 - `benign_mask`, `malignant_mask` (optional): path, relative to the folder, of a PNG file, DICOM image or DICOM
   segmentation on the image's grid, with non-zero pixels in the lesions.
 
-Each header is read once, on the first use of the views.
+Each header is read once, on the first use of the views. Images of digitised film need the option `film`.
 """
 
 from collections import defaultdict
@@ -24,7 +24,7 @@ from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.header_facts import describe_view
 from glam_node.inference.mammogram import Laterality, ViewPosition
-from glam_node.research.datasets.images import image_shape, read_header, read_view
+from glam_node.research.datasets.images import image_shape, masks_on_film, read_header, read_view
 from glam_node.research.datasets.labelled import LabelledView, Masks
 from glam_node.research.datasets.listed import Entry, ListedDataset
 from glam_node.research.datasets.outlines import masks_of, read_mask
@@ -147,15 +147,21 @@ class _Labelled:
     outlines: _Outlines
 
 
-def open_folder(path: Path, *, labels: str = LABELS) -> ListedDataset:
+def open_folder(path: Path, *, labels: str = LABELS, film: bool = False) -> ListedDataset:
     """Open the images under `path` that the table `labels` (relative to `path`) describes.
 
     Image and study ids are the UIDs of the headers; studies of one patient have the same patient_key.
+
+    Args:
+        path: The folder.
+        labels: The table.
+        film: Whether the images are digitised film: borders, labels and background are removed, and the picture decides
+            which way the breast points (`glam_node.research.datasets.film`).
     """
-    return ListedDataset("a folder of DICOM files", partial(_entries, path, labels))
+    return ListedDataset("a folder of DICOM files", partial(_entries, path, labels, film))
 
 
-def _entries(path: Path, labels: str) -> Iterator[Entry]:
+def _entries(path: Path, labels: str, film: bool) -> Iterator[Entry]:
     table = read_table(path / labels, ("benign", "malignant"))
     images = FolderImages(path)
     find = _finder(table, images)
@@ -168,8 +174,8 @@ def _entries(path: Path, labels: str) -> Iterator[Entry]:
         view = replace(each.view, patient_key=patient_keys.get(each.image.path, ""))
         yield Entry(
             view,
-            partial(read_view, each.image.path, view.image_laterality, view.view_position),
-            partial(_masks, each.image.path, each.outlines),
+            partial(read_view, each.image.path, view.image_laterality, view.view_position, film=film),
+            partial(_masks, each.image.path, view.image_laterality, each.outlines, film=film),
         )
 
 
@@ -240,8 +246,9 @@ def _check_consistency(labelled: Sequence[_Labelled], problems: Problems) -> Non
             problems.add(each.row, "", f"has other labels than row {first.row}, which describes the same breast")
 
 
-def _masks(image: Path, outlines: _Outlines) -> Masks | None:
+def _masks(image: Path, image_laterality: Laterality, outlines: _Outlines, *, film: bool) -> Masks | None:
     if not outlines:
         return None
     shape = image_shape(read_header(image))
-    return masks_of(shape, [(kind, read_mask(path, shape)) for kind, path in outlines])
+    whole = masks_of(shape, [(kind, read_mask(path, shape)) for kind, path in outlines])
+    return masks_on_film(whole, image, image_laterality) if film else whole

@@ -2,15 +2,23 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pydicom
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from glam_node.inference.background import Blackened
+from glam_node.inference.decoding import stored_values
 from glam_node.inference.errors import UnsupportedMammogram
+from glam_node.inference.grey_scale import presented_values
 from glam_node.inference.header_facts import FOR_PRESENTATION, describe_view
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 from glam_node.inference.reading import read_dataset, read_mammogram
+from glam_node.research.datasets.film import prepare_film
+from glam_node.research.datasets.labelled import Masks
 
 
 def collection_folders(path: Path, collection: str) -> list[Path]:
@@ -60,6 +68,8 @@ def read_view(
     image_laterality: Laterality,
     view_position: ViewPosition,
     spellings: Mapping[str, ViewPosition] = NO_SPELLINGS,
+    *,
+    film: bool = False,
 ) -> Mammogram:
     """Read the image at `path` as the view that its labels state, and fill in what its header lacks.
 
@@ -70,6 +80,7 @@ def read_view(
         image_laterality: Laterality by the labels.
         view_position: View by the labels.
         spellings: Nonstandard view names of a release, with the views that they mean.
+        film: Whether the image is digitised film, which is prepared as `film.prepare_film` describes.
 
     Raises:
         UnsupportedMammogram: The header contradicts the labels, or the image cannot be read.
@@ -93,4 +104,25 @@ def read_view(
     dataset.ImageLaterality, dataset.ViewPosition = image_laterality.value, view_position.value
     if not said.presentation_intent_type:
         dataset.PresentationIntentType = FOR_PRESENTATION
-    return read_mammogram(dataset)
+    if not film:
+        return read_mammogram(dataset)
+    dataset.pop("PatientOrientation", None)  # the picture decides
+    return read_mammogram(dataset, clean=partial(_clean_film, image_laterality))
+
+
+def _clean_film(image_laterality: Laterality, pixels: NDArray[np.uint16]) -> Blackened:
+    prepared = prepare_film(pixels, image_laterality)
+    return Blackened(prepared.pixels, prepared.remarks)
+
+
+def masks_on_film(masks: Masks | None, path: Path, image_laterality: Laterality) -> Masks | None:
+    """Return `masks`, drawn on the whole film at `path`, on the part of it that `read_view` keeps, mirrored with it.
+
+    Raises:
+        UnsupportedMammogram: The film cannot be read or prepared.
+    """
+    if masks is None:
+        return None
+    dataset = read_dataset(path)
+    geometry = prepare_film(presented_values(dataset, stored_values(dataset)), image_laterality).geometry
+    return {kind: geometry.apply(mask) for kind, mask in masks.items()}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from glam_node.research.datasets.bi_rads import BiRadsRule
 from glam_node.research.datasets.cbis_ddsm import open_cbis_ddsm
+from glam_node.research.datasets.cbis_mass import open_cbis_mass
 from glam_node.research.datasets.cmmd import open_cmmd
 from glam_node.research.datasets.folder import open_folder
 from glam_node.research.datasets.inbreast import open_inbreast
@@ -19,6 +20,7 @@ from glam_node.research.datasets.vindr_mammo import open_vindr_mammo
 _LOADERS: dict[str, Callable[..., LabelledDataset]] = {
     "folder": open_folder,
     "cbis-ddsm": open_cbis_ddsm,
+    "cbis-mass": open_cbis_mass,
     "inbreast": open_inbreast,
     "vindr-mammo": open_vindr_mammo,
     "cmmd": open_cmmd,

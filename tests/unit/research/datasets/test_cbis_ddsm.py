@@ -77,6 +77,19 @@ def test_the_mask_is_found_whichever_of_the_two_files_it_is(tmp_path: Path, imag
     assert box(masks[FindingKind.MALIGNANT]) == (20, 23, 8, 11)
 
 
+def test_a_film_that_is_stored_mirrored_is_mirrored_back_with_its_mask(tmp_path: Path) -> None:
+    right = "Mass-Training_P_00001_RIGHT_CC"  # `film` draws a breast that points right, as a left one does
+    folder = tmp_path / "CBIS-DDSM"
+    write_case(folder, right)
+    write_lesion(folder, f"{right}_1")
+    dataset = opened(tmp_path, mass_train=[cbis_row(right)])
+    mammogram, masks = dataset.read(dataset.views[0]), dataset.masks(dataset.views[0])
+    assert masks is not None
+    assert not mammogram.pixels[:, 0].any()
+    assert box(masks[FindingKind.MALIGNANT]) == (20, 23, SHAPE[1] - 12, SHAPE[1] - 9)
+    assert any("mirrored back" in remark for remark in mammogram.remarks)
+
+
 def test_lesions_of_one_film_are_one_view(tmp_path: Path, images: Path) -> None:
     write_lesion(images, "Mass-Training_P_00001_LEFT_CC_2", top=40)
     dataset = opened(tmp_path, mass_train=[cbis_row(), cbis_row(lesion=2, pathology="BENIGN")])

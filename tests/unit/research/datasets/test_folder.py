@@ -15,6 +15,7 @@ from tests.unit.research.datasets.tiny import (
     anonymised,
     box,
     count_headers,
+    film,
     mammogram,
     square,
     write,
@@ -130,6 +131,23 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
     dataset = opened(tmp_path, {"path": "images/0.dcm", "malignant_mask": "mask.png"})
     with pytest.raises(UnsupportedMammogram, match=r"outline is \(32, 32\) pixels"):
         dataset.masks(dataset.views[0])
+
+
+def test_a_folder_of_film_is_prepared_as_film_with_its_outlines(tmp_path: Path) -> None:
+    stored = film()
+    stored.StudyInstanceUID, stored.PatientOrientation = "2.25.5", ["P", "L"]
+    stored.PixelData = np.ascontiguousarray(stored.pixel_array[:, ::-1]).tobytes()
+    write(tmp_path / "film.dcm", stored)
+    write_png(tmp_path / "mask.png", square(20, 36))
+    row = {"path": "film.dcm", "image_laterality": "L", "view_position": "CC", "benign": "0", "malignant": "1"}
+    write_csv(tmp_path / "labels.csv", [row | {"malignant_mask": "mask.png"}])
+    dataset = open_folder(tmp_path, film=True)
+    mammogram, masks = dataset.read(dataset.views[0]), dataset.masks(dataset.views[0])
+    assert masks is not None
+    assert mammogram.pixels[32, 0] > 0
+    assert not mammogram.pixels[:, -1].any()
+    assert box(masks[FindingKind.MALIGNANT]) == (20, 23, 8, 11)
+    assert masks[FindingKind.MALIGNANT].shape == mammogram.shape
 
 
 def test_an_image_without_mask_column_has_no_masks(tmp_path: Path) -> None:

@@ -72,11 +72,11 @@ def secondary_capture(pixels: NDArray[np.uint8 | np.uint16], uid: str = "2.25.1"
 
 
 def film(shape: tuple[int, int] = SHAPE, uid: str = "2.25.1") -> Dataset:
-    """Return the pixels of a bright breast at the left edge."""
-    pixels = np.zeros(shape, dtype=np.uint16)
-    breast = pixels[2:-2, : shape[1] // 2]
-    breast[...] = 20000 + 100 * np.arange(breast.size).reshape(breast.shape)
-    return secondary_capture(pixels, uid)
+    """Return the pixels of a bright breast at the left edge, half an ellipse."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    breast = ((rows + 0.5) / shape[0] - 0.5) ** 2 + (columns / shape[1]) ** 2 < 1 / 4
+    pixels = np.where(breast, 20000 + 10 * np.arange(breast.size).reshape(shape), 0)
+    return secondary_capture(pixels.astype(np.uint16), uid)
 
 
 def count_headers(module: str, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
