@@ -10,10 +10,13 @@ from pydicom.uid import UID, GrayscaleSoftcopyPresentationStateStorage, Secondar
 from glam_node.inference.findings import AlgorithmIdentification
 from glam_node.node.domain import implementation
 from glam_node.node.results import codes
+from glam_node.node.results.highdicom_tables import remember_searches
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.lossy_compression import state_lossy_compression
 from glam_node.node.results.sources import character_set, patient_name, set_referenced_classes
 from glam_node.node.results.time_zone import offset_text, zone_of
+
+remember_searches()
 
 _ALWAYS = (("InstanceCreationDate", "InstanceCreationTime"), ("SeriesDate", "SeriesTime"))
 _EVENTS = (*_ALWAYS, ("ContentDate", "ContentTime"))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydicom.config import RAISE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.valuerep import validate_value
 
@@ -13,6 +14,9 @@ from pydicom.valuerep import validate_value
 def value_of(source: Dataset, keyword: str) -> Any:
     """Return the value of an element, or None if it is absent or cannot be read."""
     try:
+        stored: object = source.get_item(keyword)
+        if isinstance(stored, DataElement):  # it was converted before, so that pydicom has nothing to warn of
+            return stored.value
         with warnings.catch_warnings():
             # pydicom warns with the offending value, which may be a patient's.
             warnings.simplefilter("ignore")

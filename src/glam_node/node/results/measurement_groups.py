@@ -45,7 +45,9 @@ def measurement_groups(
         segmentations: The segmentations that the report may refer to.
         identity: The device that writes the report.
     """
-    writer = _Writer(findings, headers, identity, _referenced_segments(segmentations))
+    writer = _Writer(
+        findings, headers, identity, _referenced_segments(segmentations), _algorithm_id(findings.algorithm)
+    )
     yield writer.study()
     for laterality in _SIDE:
         if any(image.image_laterality is laterality for image in findings.images):
@@ -63,6 +65,8 @@ class _Writer:
     identity: ResultIdentity
     segments: Mapping[str, Dataset]
     """Tracking UID -> content item that refers to the finding's segment."""
+    algorithm_id: sr.AlgorithmIdentification
+    """The items that every measurement states; measurements share them, since a report has dozens."""
 
     def study(self) -> Group:
         images = self.findings.images
@@ -72,7 +76,7 @@ class _Writer:
             sr.MeasurementsAndQualitativeEvaluations(
                 tracking_identifier=self._tracking("Study"),
                 finding_sites=[sr.FindingSite(codes.BREAST, codes.BOTH_SIDES)],
-                algorithm_id=self._algorithm_id(parameters),
+                algorithm_id=_algorithm_id(self.findings.algorithm, parameters),
                 measurements=self._certainties(scores, codes.MAXIMUM),
                 qualitative_evaluations=[_summary(images)],
                 source_images=self._references(images),
@@ -145,7 +149,7 @@ class _Writer:
             (codes.LONG_AXIS, codes.MILLIMETER, long_axis_mm(points, spacing)),
         ]
         for name, unit, value in sizes:
-            yield sr.Measurement(name=name, value=round(value, 2), unit=unit, algorithm_id=self._algorithm_id())
+            yield sr.Measurement(name=name, value=round(value, 2), unit=unit, algorithm_id=self.algorithm_id)
 
     def _certainties(
         self, scores: Mapping[FindingKind, float | None], derivation: Code | None = None
@@ -162,15 +166,7 @@ class _Writer:
             value=shown.value,
             unit=shown.unit,
             derivation=derivation,
-            algorithm_id=self._algorithm_id(),
-        )
-
-    def _algorithm_id(self, parameters: Sequence[str] = ()) -> sr.AlgorithmIdentification:
-        algorithm: AlgorithmIdentification = self.findings.algorithm
-        return sr.AlgorithmIdentification(
-            name=algorithm.algorithm_name,
-            version=algorithm.algorithm_version,
-            parameters=[f"weights SHA-256 = {algorithm.weights_sha256}", *parameters],
+            algorithm_id=self.algorithm_id,
         )
 
     def _tracking(self, name: str, image: ImageFindings | None = None) -> sr.TrackingIdentifier:
@@ -181,6 +177,14 @@ class _Writer:
     def _references(self, images: Iterable[ImageFindings]) -> list[sr.SourceImageForMeasurementGroup]:
         headers = [self.headers[image.sop_instance_uid] for image in images]
         return [sr.SourceImageForMeasurementGroup(header.SOPClassUID, header.SOPInstanceUID) for header in headers]
+
+
+def _algorithm_id(algorithm: AlgorithmIdentification, parameters: Sequence[str] = ()) -> sr.AlgorithmIdentification:
+    return sr.AlgorithmIdentification(
+        name=algorithm.algorithm_name,
+        version=algorithm.algorithm_version,
+        parameters=[f"weights SHA-256 = {algorithm.weights_sha256}", *parameters],
+    )
 
 
 def _site(laterality: Laterality) -> sr.FindingSite:

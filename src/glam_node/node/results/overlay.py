@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from highdicom.color import CIELabColor
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import AlgorithmIdentification, ImageFindings
@@ -17,6 +17,7 @@ from glam_node.inference.reading import read_mammogram
 from glam_node.node.results.element_values import text_value, text_values
 from glam_node.node.results.identity import ResultIdentity, view_name
 from glam_node.node.results.tracking import score_texts
+from glam_node.node.results.view_picture import text_font
 
 _FILL = 0.22
 _LAYER_FILL, _LAYER_OUTLINE = 72, 255
@@ -168,7 +169,7 @@ def captioned(
 ) -> Image.Image:
     """Return `picture` with `lines` below it, the last of them as a warning, and `labels` in their colours."""
     size = max(13, picture.height // 60)
-    font = ImageFont.load_default(size)
+    font = text_font(size)
     entries = [(line, _TEXT_COLOUR) for line in lines[:-1]] + [(lines[-1], _WARNING_COLOUR)]
     entries += labels
     pitch = size + 5

@@ -6,7 +6,6 @@ reference to the source states that spatial locations are preserved.
 """
 
 from collections.abc import Iterator, Mapping
-from io import BytesIO
 
 import highdicom as hd
 from highdicom.sr import CodedConcept
@@ -94,11 +93,8 @@ def _write(
 
 def _pixels(saliency: SaliencyMap, kind: FindingKind, shape: tuple[int, int]) -> bytes:
     """Return pixels of 16 bits, computed in bands since a frame is as large as the image."""
-    pixels = BytesIO()
-    for top in range(0, shape[0], _BAND):
-        box = (top, 0, min(top + _BAND, shape[0]), shape[1])
-        pixels.write(saliency.on_box(kind, box, "<u2").data)
-    return pixels.getvalue()
+    bands = [(top, 0, min(top + _BAND, shape[0]), shape[1]) for top in range(0, shape[0], _BAND)]
+    return b"".join(saliency.on_box(kind, band, "<u2").data for band in bands)
 
 
 def _referenced_series(header: Dataset) -> Dataset:

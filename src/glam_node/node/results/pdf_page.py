@@ -1,8 +1,10 @@
 """The layout of the one-page summary of a study as a PDF."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from io import BytesIO
+from itertools import chain
 
 from PIL import Image
 
@@ -40,7 +42,7 @@ def pdf_page(page: SummaryPage, pictures: Mapping[str, Image.Image | str], creat
         creator: The name of the program that writes the file.
         created: The time of the results.
     """
-    sheet = TextPage(f"{TITLE}. {page.statement}", creator, created)
+    sheet = TextPage(f"{TITLE}. {page.statement}", creator, created, [*_texts(page), *_texts(tuple(pictures.values()))])
     _head(sheet, page)
     for view, (laterality, _), left in zip(page.views, VIEW_ORDER, _panel_places(), strict=True):
         _panel(sheet, view, left, laterality, pictures.get(view.name, view.failure))
@@ -50,6 +52,16 @@ def pdf_page(page: SummaryPage, pictures: Mapping[str, Image.Image | str], creat
     sheet.paragraphs(page.notes, (_LEFT, _NOTES), (_TABLE_WIDTH, _ORIGIN - _NOTES), (6.5, 5.5, 4.5), colour=_GREY)
     _foot(sheet, page)
     return sheet.document()
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield every text in dataclasses and tuples."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        yield from chain.from_iterable(map(_texts, value))
+    elif is_dataclass(value):
+        yield from chain.from_iterable(_texts(getattr(value, one.name)) for one in fields(value))
 
 
 def _head(sheet: TextPage, page: SummaryPage) -> None:

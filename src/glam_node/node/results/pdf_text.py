@@ -1,23 +1,15 @@
 """Text on a page of a PDF: embedded fonts for the character sets of DICOM, and text that fits its place."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
-from pathlib import Path
 from string import Template
 from typing import cast
 
 from fpdf import FPDF
-from fpdf.fonts import TTFFont
 
-_FONTS = Path(__file__).parent / "fonts"
-_MAIN = "text"
-_FILES = (
-    (_MAIN, "", "DejaVuSans.ttf"),
-    (_MAIN, "B", "DejaVuSans-Bold.ttf"),
-    ("thai", "", "NotoSansThai-Regular.ttf"),
-    ("east-asian", "", "DroidSansFallback.ttf"),
-)
+from glam_node.node.results.pdf_fonts import MAIN, add_fonts, close_fonts, known_codes
+
 SUBSTITUTE = "\N{REPLACEMENT CHARACTER}"
 """The character that is shown in place of one that no font has."""
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
@@ -40,13 +32,14 @@ _MM_PER_POINT = 25.4 / 72
 class TextPage:
     """One page of a PDF on which text never runs over its place. Lengths are in mm, font sizes in points."""
 
-    def __init__(self, title: str, creator: str, created: datetime) -> None:
+    def __init__(self, title: str, creator: str, created: datetime, texts: Iterable[str]) -> None:
         """Create an empty page, A4 on its side, in a document that follows PDF/A-2b.
 
         Args:
             title: The title of the document; it must not identify a patient.
             creator: The name of the program.
             created: The creation time; the same input gives the same bytes.
+            texts: The texts that the page may show, as far as they have characters beyond ISO 8859-1.
         """
         self.pdf = FPDF("landscape", "mm", "A4", enforce_compliance="PDF/A-2B")
         self.pdf.set_creation_date(created)
@@ -58,16 +51,12 @@ class TextPage:
         self.pdf.set_xmp_metadata(_METADATA.substitute(values))
         self.pdf.set_lang("en")
         self.pdf.set_auto_page_break(False)
-        for family, style, file in _FILES:
-            self.pdf.add_font(family, style, _FONTS / file)
-        self.pdf.set_fallback_fonts([family for family, style, _ in _FILES if not style and family != _MAIN], False)
+        add_fonts(self.pdf, "".join(texts))
         self.pdf.set_text_shaping(True)
         self.pdf.set_margin(0)
         self.pdf.c_margin = 0
         self.pdf.add_page()
-        self._known = frozenset(
-            code for font in self.pdf.fonts.values() if isinstance(font, TTFFont) for code in font.cmap
-        )
+        self._known = known_codes(self.pdf)
 
     def line(
         self,
@@ -138,9 +127,7 @@ class TextPage:
     def document(self) -> bytes:
         """Return the finished document."""
         document = bytes(self.pdf.output())
-        for font in self.pdf.fonts.values():
-            if isinstance(font, TTFFont):
-                font.close()
+        close_fonts(self.pdf)
         return document
 
     def _first(self, paragraphs: Sequence[Sequence[str]], most: int, more: str) -> list[str]:
@@ -176,7 +163,7 @@ class TextPage:
         return "".join(one if ord(one) in self._known else SUBSTITUTE for one in printable)
 
     def _use(self, size: float, *, bold: bool = False, colour: tuple[int, int, int]) -> None:
-        self.pdf.set_font(_MAIN, "B" if bold else "", size)
+        self.pdf.set_font(MAIN, "B" if bold else "", size)
         self.pdf.set_text_color(*colour)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from highdicom.sr import CodedConcept
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
@@ -19,7 +19,7 @@ from glam_node.node.results.overlay import caption, captioned
 from glam_node.node.results.segmentation import segment_label
 from glam_node.node.results.sources import source_header
 from glam_node.node.results.tracking import DISPLAY_RGB, tracked_findings
-from glam_node.node.results.view_picture import PANEL_HEIGHT, Hanging, ReadView, ReducedView, hung_view
+from glam_node.node.results.view_picture import PANEL_HEIGHT, Hanging, ReadView, ReducedView, hung_view, text_font
 from glam_node.result_kinds import SECONDARY_CAPTURE
 
 _VIEW_HEIGHT = 1600
@@ -87,7 +87,7 @@ def _panel(
 
 
 def _text_panel(lines: Sequence[str]) -> Image.Image:
-    font = ImageFont.load_default(16)
+    font = text_font(16)
     width = max(_EMPTY_PANEL[0], *(int(font.getlength(line)) + 32 for line in lines))
     panel = Image.new("RGB", (width, _EMPTY_PANEL[1]))
     draw = ImageDraw.Draw(panel)
@@ -113,9 +113,9 @@ def _sheet(panels: Mapping[tuple[Laterality, ViewPosition], Image.Image]) -> Ima
 def _bannered(picture: Image.Image, algorithm: AlgorithmIdentification, identity: ResultIdentity) -> Image.Image:
     text = identity.short_statement(algorithm).upper()
     size = 28
-    while size > 10 and ImageFont.load_default(size).getlength(text) > picture.width - size:
+    while size > 10 and text_font(size).getlength(text) > picture.width - size:
         size -= 1
-    font = ImageFont.load_default(size)
+    font = text_font(size)
     width = max(picture.width, int(font.getlength(text)) + size)
     bannered = Image.new("RGB", (width, picture.height + 2 * size))
     bannered.paste(picture, (0, 2 * size))

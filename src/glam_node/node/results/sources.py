@@ -7,9 +7,13 @@ others are kept only if they are legal.
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DigitalMammographyXRayImageStorageForPresentation
 from pydicom.valuerep import DA, TM
 
@@ -85,20 +89,33 @@ def source_header(source: Dataset) -> Dataset:
         uid = source.get(keyword)
         if not uid:
             raise PermanentError(f"A source image has no {keyword}: no result can refer to it.")
-        setattr(header, keyword, uid)
+        _set(header, keyword, uid)
     for keyword in _IDENTIFYING:
-        setattr(header, keyword, value_of(source, keyword) or "")
-    header.PatientName = ""
+        _set(header, keyword, value_of(source, keyword) or "")
+    _set(header, "PatientName", "")
     for keyword, legal in _REPAIRED.items():
-        setattr(header, keyword, legal(str(value_of(source, keyword) or "")))
-    header.ReferringPhysicianName = legal_value(source, "ReferringPhysicianName") or ""
+        _set(header, keyword, legal(str(value_of(source, keyword) or "")))
+    _set(header, "ReferringPhysicianName", legal_value(source, "ReferringPhysicianName") or "")
     for keyword in _OPTIONAL:
         value = legal_value(source, keyword)
         if value:
-            setattr(header, keyword, value)
+            _set(header, keyword, value)
     _copy_deidentification(source, header)
     _copy_image(source, header)
     return header
+
+
+def _set(header: Dataset, keyword: str, value: Any) -> None:
+    """Set an element that the header lacks. This is faster than an assignment, and each result starts with a header."""
+    tag, vr = _described(keyword)
+    header.add(DataElement(tag, vr, value))
+
+
+@cache
+def _described(keyword: str) -> tuple[BaseTag, str]:
+    """Return tag and VR of an element."""
+    tag = Tag(keyword)
+    return tag, dictionary_VR(tag)
 
 
 def set_referenced_classes(result: Dataset, sources: Iterable[Dataset]) -> None:
@@ -183,21 +200,21 @@ def _code(item: Dataset) -> Dataset | None:
 
 
 def _copy_image(source: Dataset, header: Dataset) -> None:
-    header.Modality = "MG"
+    _set(header, "Modality", "MG")
     for keyword in ("Rows", "Columns"):
         size = value_of(source, keyword)
         if isinstance(size, int) and size > 0:
-            setattr(header, keyword, size)
+            _set(header, keyword, size)
     for keyword, legal in _REPAIRED_OF_IMAGE.items():
         moment = legal(str(value_of(source, keyword) or ""))
         if moment:
-            setattr(header, keyword, moment)
+            _set(header, keyword, moment)
     orientation = text_values(source, "PatientOrientation")
     if _is_patient_orientation(orientation):
-        header.PatientOrientation = orientation
+        _set(header, "PatientOrientation", orientation)
     spacing = imager_pixel_spacing(source)
     if spacing:
-        header.ImagerPixelSpacing = list(spacing)
+        _set(header, "ImagerPixelSpacing", list(spacing))
 
 
 def _is_patient_orientation(directions: list[str]) -> bool:

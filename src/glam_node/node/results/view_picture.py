@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -127,17 +128,23 @@ def hung_view(
     tracked = tracked_findings(image, algorithm, identity)
     picture = draw_findings(view, tracked, Hanging.of(image, source_header(source)))
     size = picture.height // 28
-    font = ImageFont.load_default(size)
+    font = text_font(size)
     right = picture.width - size // 2 - int(font.getlength(view_name(image)))
     left = right if image.image_laterality is Laterality.LEFT else size // 2
     ImageDraw.Draw(picture).text((left, size // 3), view_name(image), fill=_TEXT_COLOUR, font=font)
     return picture
 
 
+@cache
+def text_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return the font of all texts in pictures."""
+    return ImageFont.load_default(size)
+
+
 def draw_findings(view: ReducedView, tracked: Iterable[TrackedFinding], hanging: Hanging) -> Image.Image:
     """Return the view as it hangs, with each finding tinted and outlined in the colour of its class."""
     turned = hanging.turned(view.pixels)
-    canvas = np.ascontiguousarray(np.repeat(turned[..., np.newaxis], 3, axis=2))
+    canvas = cv2.cvtColor(np.ascontiguousarray(turned), cv2.COLOR_GRAY2RGB)
     for one in tracked:
         points = hanging.place(outline(one.finding) * view.scale, canvas.shape) - 0.5
         polygon = np.round(points * 2**_SHIFT).astype(np.int32)
