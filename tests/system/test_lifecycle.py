@@ -213,6 +213,9 @@ def everything_else(place: Place) -> dict[str, Any]:
             "recipients": ["c@d.example"], "timeout": 2.0, "which": ["disk_low"], "archive_down_after": 1.0,
             "backlog_after": 1.0, "worker_gone_after": 1.0, "no_studies_after": 1.0, "score_drift": 0.2,
         },
+        "canary": {
+            "every": 7200.0, "destinations": ["more"], "limit": 60.0, "tolerance": 0.2, "issuer_of_patient_id": "C",
+        },
         "telemetry": {"otlp_endpoint": f"http://127.0.0.1:{free_port()}", "timeout": 2.0},
         "log": {"level": "debug", "format": "json"},
     }  # fmt: skip

@@ -128,6 +128,7 @@ def place(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Ite
                 "server_name": "127.0.0.1",
                 "timeout": 20.0,
             },
+            "canary": {"every": 3600.0, "limit": 0.1},
             "telemetry": {"otlp_endpoint": traces.url, "timeout": 20.0},
             "console": {"host": "localhost", "port": free_port()},
             "log": {"level": "info", "format": "json"},

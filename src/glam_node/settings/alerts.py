@@ -19,6 +19,7 @@ AlertName = Literal[
     "studies_left_out",
     "images_in_doubt",
     "score_drift",
+    "canary_failed",
 ]
 ALERTS: tuple[AlertName, ...] = get_args(AlertName)
 

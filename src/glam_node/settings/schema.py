@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from glam_node.settings.alerts import AlertSettings
 from glam_node.settings.audit import AuditSettings
+from glam_node.settings.canary import CanarySettings
 from glam_node.settings.console import ConsoleSettings
 from glam_node.settings.destinations import CStoreSettings, DestinationSettings
 from glam_node.settings.inference import InferenceSettings
@@ -208,6 +209,7 @@ class Settings(Section):
     audit: AuditSettings = AuditSettings()
     console: ConsoleSettings = ConsoleSettings()
     alerts: AlertSettings = AlertSettings()
+    canary: CanarySettings = CanarySettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     log: LogSettings = LogSettings()
     database_url: DatabaseURL = ""
@@ -263,6 +265,15 @@ class Settings(Section):
                     f"rules.{name}.results",
                     f"no destination of the rule asks for {lacking[0]}: add it to destinations.NAME.results",
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _sends_the_canary_to_known_destinations(self) -> Self:
+        for name in self.canary.destinations:
+            if name not in self.destinations:
+                raise contradiction("canary.destinations", f"there is no destinations.{name}")
+            if self.destinations[name].mode == "dry_run":
+                raise contradiction("canary.destinations", f'destinations.{name}.mode is "dry_run": it gets no results')
         return self
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ import pytest
 from glam_node.node.domain.alert import AlertFacts, AlertPolicy, alerts
 from glam_node.settings.alerts import ALERTS
 
-POLICY = AlertPolicy(frozenset(ALERTS), 900, 1800, 600, 43_200, 0.1)
+POLICY = AlertPolicy(frozenset(ALERTS), 900, 1800, 600, 43_200, 0.1, canary=True)
 WELL = AlertFacts(
     oldest_deliveries_s={"archive": 900},
     oldest_job_s=1800,
@@ -35,6 +35,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("images_in_doubt", "patient", {"studies_in_doubt": {"patient": 1, "content": 3}}),
     ("images_in_doubt", "two_patients", {"studies_in_doubt": {"two_patients": 2}}),
     ("score_drift", "malignant", {"mean_scores": {"malignant": 0.51}}),
+    ("canary_failed", "", {"canary_failure": "No result within 1800 s."}),
 ]
 
 

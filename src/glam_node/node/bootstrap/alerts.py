@@ -19,6 +19,7 @@ def alert_policy(settings: Settings) -> AlertPolicy:
         chosen.worker_gone_after,
         chosen.no_studies_after,
         chosen.score_drift,
+        bool(settings.canary.every),
     )
 
 

@@ -129,6 +129,7 @@ def build_node(settings: Settings) -> Node:
             inference.notices,
             _priorities(settings.peers.values()),
             site_rules(settings),
+            settings.canary.destinations,
         ),
         retention_policy=RetentionPolicy(timedelta(days=settings.retention.days), settings.retention.free_bytes),
         inference=inference,

@@ -96,7 +96,7 @@ def _print(outcome: "DemoResult", screen: "Console") -> None:
 def _print_result(result: "StudyResult", screen: "Console") -> None:
     from rich.table import Table
 
-    from glam_node.node.demo.progress import stage_seconds
+    from glam_node.node.workflow.operate.study_progress import stage_seconds
 
     study = result.progress.study
     screen.print(f"\nStudy {study.study_instance_uid}: {study.state}")

@@ -13,6 +13,7 @@ from glam_node.node.cli import (
     audit,
     backfill,
     backup,
+    canary,
     console,
     demo,
     doctor,
@@ -72,6 +73,7 @@ app.command()(processes.receiver)
 app.command()(doctor.doctor)
 app.command()(echo.echo)
 app.command()(status.status)
+app.command()(canary.canary)
 
 study_app = typer.Typer(
     cls=study.StudyCommands, no_args_is_help=True, rich_markup_mode=None, help="Show studies and act on them."

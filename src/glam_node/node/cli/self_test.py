@@ -15,9 +15,10 @@ from glam_node.node.demo import modality
 from glam_node.node.demo.exam import phantom_exam
 from glam_node.node.demo.node_process import AE_TITLE, DemoNode, free_port, running_node
 from glam_node.node.demo.pictures import stored_segmentations
-from glam_node.node.demo.progress import Progress, open_demo_database, stage_seconds, wait_until_done
+from glam_node.node.demo.progress import open_demo_database, wait_until_done
 from glam_node.node.domain.words import counted
 from glam_node.node.results.overlay import stored_segments
+from glam_node.node.workflow.operate.study_progress import Progress, stage_seconds
 from glam_node.settings.schema import Settings
 
 SEED = 1

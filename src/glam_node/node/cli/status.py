@@ -20,6 +20,7 @@ from glam_node.node.domain.words import counted
 
 if TYPE_CHECKING:
     from glam_node.node.db.engine import SessionFactory
+    from glam_node.node.domain.canary import CanaryRun
     from glam_node.node.domain.event import Event
     from glam_node.settings.schema import Settings
 
@@ -45,7 +46,7 @@ def status(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOpt
 
 
 def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
-    from glam_node.node.db import audit, backlog, conflicts, deliveries, jobs, standing, studies
+    from glam_node.node.db import audit, backlog, canary, conflicts, deliveries, jobs, standing, studies
     from glam_node.node.db.destinations import calls
     from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES
     from glam_node.node.domain.delivery import DeliveryState
@@ -68,8 +69,18 @@ def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
             "left_out": backlog.left_out(session, REMEDIES, datetime.now(UTC) - LEFT_OUT_WITHIN),
             "incomplete": _incomplete(audit.recent(session, EventKind.JOB_SUCCEEDED, ANALYSES)),
             "in_doubt": [{**asdict(one), "is_grave": one.is_grave} for one in conflicts.in_doubt(session)],
+            "canary": _canary(canary.last_judged(session), canary.unfinished(session)),
             "refused": {event: _refused(audit.recent(session, event, LOOKED_AT), settings) for event in REFUSALS},
         }
+
+
+def _canary(judged: "CanaryRun | None", unfinished: "CanaryRun | None") -> dict[str, Any]:
+    """Return the last verdict about a canary, and the state of the one under way."""
+    state: dict[str, Any] = {"under_way": str(unfinished.state) if unfinished is not None else ""}
+    if judged is None:
+        return state
+    stated = {key: getattr(judged, key) for key in ("finished_at", "failure", "remark", "seconds")}
+    return {**state, "verdict": str(judged.state), "study_instance_uid": judged.study_instance_uid, **stated}
 
 
 def _incomplete(analyses: "list[Event]") -> dict[str, str]:
@@ -100,6 +111,7 @@ def _print(state: dict[str, Any]) -> None:
         typer.echo(f"destinations.{name}  {_counts(counts)}{_since(row.get('oldest_pending_at'), now)}")
         if row.get("last_failure"):
             typer.echo(f"    last delivery failed: {row['last_failure']}")
+    _print_canary(state["canary"])
     _print_held(state["held"])
     _print_left_out(state["left_out"])
     _print_incomplete(state["incomplete"])
@@ -107,6 +119,18 @@ def _print(state: dict[str, Any]) -> None:
     for event, refusals in state["refused"].items():
         for refused in refusals:
             _print_refused(event, refused)
+
+
+def _print_canary(canary: dict[str, Any]) -> None:
+    """Print the last verdict about a canary; nothing if there was none."""
+    if "verdict" not in canary:
+        return
+    took = "" if canary["seconds"] is None else f", {canary['seconds']:.1f} s from the last C-STORE to the last result"
+    typer.echo(f"canary        {canary['verdict']} at {canary['finished_at']:%Y-%m-%d %H:%M:%S} UTC{took}")
+    if canary["failure"]:
+        typer.echo(f"    {canary['failure']} `glam-node study show {canary['study_instance_uid']}` shows its steps.")
+    if canary["remark"]:
+        typer.echo(f"    {canary['remark']}")
 
 
 def _print_held(studies: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
 from glam_node.node.bootstrap import Node
-from glam_node.node.db import audit, backlog, conflicts, deliveries, jobs, studies
+from glam_node.node.db import audit, backlog, canary, conflicts, deliveries, jobs, studies
 from glam_node.node.db.engine import reading
 from glam_node.node.domain.job import JobState
 from glam_node.node.observe import metrics
@@ -29,7 +29,13 @@ class Sample:
 def measure(node: Node, now: datetime) -> list[Sample]:
     """Return the samples of every metric at `now`. Errors of the database and the file system pass through."""
     with reading(node.sessions)() as session:
-        return [*_on_record(session), *_scores(session), *_waiting(session, node, now), *_on_disk(node)]
+        return [
+            *_on_record(session),
+            *_scores(session),
+            *_waiting(session, node, now),
+            *_canaries(session, node, now),
+            *_on_disk(node),
+        ]
 
 
 def _on_record(session: Session) -> Iterator[Sample]:
@@ -63,6 +69,16 @@ def _waiting(session: Session, node: Node, now: datetime) -> Iterator[Sample]:
         yield Sample(metrics.OLDEST_DELIVERY, _age(oldest, now), (destination,))
     last = studies.last_received_at(session)
     yield Sample(metrics.LAST_IMAGE, -1 if last is None else _age(last, now))
+
+
+def _canaries(session: Session, node: Node, now: datetime) -> Iterator[Sample]:
+    passed = canary.last_passed(session)
+    since = passed.finished_at if passed is not None and node.settings.canary.every else None
+    yield Sample(metrics.CANARY_PASSED, -1 if since is None else _age(since, now))
+    if passed is not None and passed.seconds is not None:
+        yield Sample(metrics.CANARY_DURATION, passed.seconds)
+    for verdict, count in canary.counts(session).items():
+        yield Sample(metrics.CANARIES, count, (verdict.lower(),))
 
 
 def _on_disk(node: Node) -> Iterator[Sample]:

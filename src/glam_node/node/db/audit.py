@@ -1,5 +1,6 @@
 """Events: the timeline of every study, and refusals. They never contain patient names, IDs or birth dates."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Unpack
@@ -7,6 +8,7 @@ from typing import Any, Unpack
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
+from glam_node.node.db import canary
 from glam_node.node.db.tables import Base, EventRow
 from glam_node.node.domain.event import Event, EventDetail, EventKind
 from glam_node.node.errors import TransientError
@@ -45,14 +47,18 @@ def timeline(session: Session, study_instance_uid: str) -> list[Event]:
 
 
 def counts(session: Session, kinds: Sequence[EventKind]) -> dict[EventKind, int]:
-    """Return the number of recorded events of each kind, zero included."""
+    """Return the number of recorded events of each kind, zero included, without those about canaries."""
     query = select(EventRow.event, func.count()).where(EventRow.event.in_(kinds)).group_by(EventRow.event)
-    return dict.fromkeys(kinds, 0) | {EventKind(kind): count for kind, count in session.execute(query)}
+    counts = Counter(dict.fromkeys(kinds, 0) | {EventKind(kind): count for kind, count in session.execute(query)})
+    canaries = query.where(EventRow.study_instance_uid.in_(canary.ever()))
+    counts.subtract({EventKind(kind): count for kind, count in session.execute(canaries)})
+    return dict(counts)
 
 
 def recent(session: Session, kind: EventKind, limit: int) -> list[Event]:
-    """Return the last `limit` events of one kind, the newest first."""
-    query = select(EventRow).where(EventRow.event == kind).order_by(EventRow.event_id.desc()).limit(limit)
+    """Return the last `limit` events of one kind, the newest first, without those about canaries."""
+    of_patients = EventRow.study_instance_uid.not_in(canary.ever())
+    query = select(EventRow).where(EventRow.event == kind, of_patients).order_by(EventRow.event_id.desc()).limit(limit)
     return [as_event(row) for row in session.scalars(query)]
 
 

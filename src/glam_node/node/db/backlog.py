@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from glam_node.node.db import standing
+from glam_node.node.db import canary, standing
 from glam_node.node.db.changes import change
 from glam_node.node.db.jobs import UNFINISHED
 from glam_node.node.db.tables import DeliveryRow, JobRow, StudyRow
@@ -38,19 +38,24 @@ def waits_from(session: Session, study_instance_uid: str, now: datetime) -> None
 def oldest_unfinished_job(session: Session) -> datetime | None:
     """Return the time at which the oldest unfinished job began to wait; None if there is none.
 
-    Jobs of studies that are held or set aside are ignored.
+    Jobs of studies that are held or set aside, and of canaries, are ignored.
     """
-    may_proceed = standing.may_proceed(JobRow.study_instance_uid)
-    return session.scalar(select(func.min(_JOB_WAITS_SINCE)).where(JobRow.state.in_(UNFINISHED), may_proceed))
+    query = select(func.min(_JOB_WAITS_SINCE)).where(JobRow.state.in_(UNFINISHED))
+    return session.scalar(query.where(*_of_patients_that_proceed(JobRow.study_instance_uid)))
 
 
 def longest_due_job(session: Session) -> datetime | None:
     """Return the due time of the pending job that has been due longest; None if there is none.
 
-    Jobs of studies that are held or set aside are ignored.
+    Jobs of studies that are held or set aside, and of canaries, are ignored.
     """
-    may_proceed = standing.may_proceed(JobRow.study_instance_uid)
-    return session.scalar(select(func.min(JobRow.next_attempt_at)).where(JobRow.state == JobState.PENDING, may_proceed))
+    query = select(func.min(JobRow.next_attempt_at)).where(JobRow.state == JobState.PENDING)
+    return session.scalar(query.where(*_of_patients_that_proceed(JobRow.study_instance_uid)))
+
+
+def _of_patients_that_proceed(study_instance_uid: InstrumentedAttribute[str]) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions that the row's study is neither held nor set aside, and not a canary."""
+    return standing.may_proceed(study_instance_uid), canary.of_patients(study_instance_uid)
 
 
 def left_out(session: Session, rules: Iterable[str], since: datetime) -> dict[str, int]:
@@ -58,6 +63,7 @@ def left_out(session: Session, rules: Iterable[str], since: datetime) -> dict[st
     query = select(StudyRow.rule, func.count()).where(
         StudyRow.rule.in_(rules), StudyRow.state == StudyState.INELIGIBLE, StudyRow.last_received_at >= since
     )
+    query = query.where(canary.of_patients(StudyRow.study_instance_uid))
     return {rule: count for rule, count in session.execute(query.group_by(StudyRow.rule))}
 
 
@@ -74,11 +80,11 @@ class Pending:
 def pending_deliveries(session: Session) -> dict[str, Pending]:
     """Return the pending deliveries of each destination that has any.
 
-    Deliveries of studies that are held or set aside are ignored.
+    Deliveries of studies that are held or set aside, and of canaries, are ignored.
     """
     query = (
         select(DeliveryRow.destination, func.min(_DELIVERY_WAITS_SINCE), func.min(DeliveryRow.next_attempt_at))
-        .where(DeliveryRow.state == DeliveryState.PENDING, standing.may_proceed(DeliveryRow.study_instance_uid))
+        .where(DeliveryRow.state == DeliveryState.PENDING, *_of_patients_that_proceed(DeliveryRow.study_instance_uid))
         .group_by(DeliveryRow.destination)
     )
     return {destination: Pending(oldest, again) for destination, oldest, again in session.execute(query)}

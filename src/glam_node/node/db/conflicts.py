@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
+from glam_node.node.db import canary
 from glam_node.node.db.changes import insert_missing, mark_changed
 from glam_node.node.db.instances import as_instance
 from glam_node.node.db.tables import ConflictRow, InstanceRow, StudyRow
@@ -54,14 +55,16 @@ def open_of_study(session: Session, study_instance_uid: str) -> list[Conflict]:
 
 
 def in_doubt(session: Session) -> list[Doubt]:
-    """Return the studies with images that a person must decide about, the most serious doubt first.
+    """Return the studies of patients with images that a person must decide about, the most serious doubt first.
 
     These are studies that are left out because of two patients or studies, unless they are set aside, and studies with
     undecided conflicts.
     """
     left_out = select(StudyRow.study_instance_uid, StudyRow.rule, StudyRow.reason).where(_IS_LEFT_OUT)
+    left_out = left_out.where(canary.of_patients(StudyRow.study_instance_uid))
     found = [Doubt(uid, (rule,), reason) for uid, rule, reason in session.execute(left_out)]
     query = select(ConflictRow.study_instance_uid, ConflictRow.differs).where(ConflictRow.settled_at.is_(None))
+    query = query.where(canary.of_patients(ConflictRow.study_instance_uid))
     newer: dict[str, set[str]] = {}
     for uid, differs in session.execute(query):
         newer.setdefault(uid, set()).update(differs)

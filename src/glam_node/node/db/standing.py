@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy import ColumnElement, func, or_, select, text
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from glam_node.node.db import canary
 from glam_node.node.db.tables import StudyRow
 from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, Study
 
@@ -59,9 +60,9 @@ def may_proceed(study_instance_uid: InstrumentedAttribute[str]) -> ColumnElement
 
 
 def count_rows(session: Session, by: Sequence[InstrumentedAttribute[str]], of: InstrumentedAttribute[str]) -> Tally:
-    """Return the number of rows for each combination of values, without rows of studies that are set aside.
+    """Return the number of rows for each combination of values, without those of studies set aside and of canaries.
 
-    An index is enough to count all rows; the few rows of studies that are set aside are then subtracted.
+    An index is enough to count all rows; the few rows of such studies are then subtracted.
 
     Args:
         session: A session.
@@ -71,5 +72,6 @@ def count_rows(session: Session, by: Sequence[InstrumentedAttribute[str]], of: I
     query = select(*by, func.count()).group_by(*by)
     set_aside = select(StudyRow.study_instance_uid).where(text(f"{_NOT_FREE} AND studies.standing = 'SET_ASIDE'"))
     counts = Counter({tuple(row[:-1]): row[-1] for row in session.execute(query)})
-    counts.subtract({tuple(row[:-1]): row[-1] for row in session.execute(query.where(of.in_(set_aside)))})
+    apart = or_(of.in_(set_aside), of.in_(canary.present()))
+    counts.subtract({tuple(row[:-1]): row[-1] for row in session.execute(query.where(apart))})
     return {values: count for values, count in counts.items() if count}

@@ -1,6 +1,6 @@
 """Studies and their instances."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, s
 from sqlalchemy.orm import Session
 
 from glam_node.kinds.predicates import STANDARD_VIEWS
-from glam_node.node.db import conflicts
+from glam_node.node.db import canary, conflicts
 from glam_node.node.db.changes import MOST_VALUES, insert_missing
 from glam_node.node.db.instances import as_instance, with_patient
 from glam_node.node.db.jobs import UNFINISHED
@@ -106,8 +106,9 @@ def get_many(session: Session, study_instance_uids: Sequence[str]) -> list[Study
 
 
 def last_received_at(session: Session) -> datetime | None:
-    """Return the time at which the last instance was received; None if there was none."""
-    return session.scalar(select(func.max(StudyRow.last_received_at)))
+    """Return the time at which the last instance was received; None if there was none. Canaries do not count."""
+    query = select(StudyRow.last_received_at).where(canary.of_patients(StudyRow.study_instance_uid))
+    return session.scalar(query.order_by(StudyRow.last_received_at.desc()).limit(1))
 
 
 def state_of(session: Session, study_instance_uid: str) -> StudyState | None:
@@ -129,9 +130,12 @@ def recent(session: Session, limit: int) -> list[Study]:
 
 
 def counts_by_state(session: Session) -> dict[StudyState, int]:
-    """Return the number of studies by state; states without studies are left out."""
+    """Return the number of studies by state; states without studies are left out, and canaries do not count."""
     query = select(StudyRow.state, func.count()).group_by(StudyRow.state)
-    return {StudyState(state): count for state, count in session.execute(query)}
+    counts = Counter({state: count for state, count in session.execute(query)})
+    canaries = query.where(StudyRow.study_instance_uid.in_(canary.present()))
+    counts.subtract({state: count for state, count in session.execute(canaries)})
+    return {StudyState(state): count for state, count in counts.items() if count}
 
 
 def possibly_complete(

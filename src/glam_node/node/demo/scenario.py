@@ -13,11 +13,12 @@ from glam_node.node.demo import archive, modality
 from glam_node.node.demo.exam import Exam, phantom_exam, read_exam
 from glam_node.node.demo.node_process import AE_TITLE, DemoNode, free_port, running_node, write_settings
 from glam_node.node.demo.pictures import draw_pictures, stored_segmentations
-from glam_node.node.demo.progress import Progress, open_demo_database, wait_until_done
+from glam_node.node.demo.progress import open_demo_database, wait_until_done
 from glam_node.node.domain.words import counted
 from glam_node.node.errors import NodeError, PermanentError
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.storage.findings import latest_findings
+from glam_node.node.workflow.operate.study_progress import Progress
 
 SEED = 1
 RESULTS_WITHIN_S = 900.0

@@ -43,6 +43,8 @@ class AlertPolicy:
     worker_gone_after_s: float
     no_studies_after_s: float
     score_drift: float
+    canary: bool = False
+    """Whether canaries are sent on a schedule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class AlertFacts:
     """Mean score of the last analyses, by class (benign, malignant)."""
     reference_scores: Mapping[str, float] = field(default_factory=dict)
     """Mean score that the model package states as its reference, by class."""
+    canary_failure: str = ""
+    """Reason why the last canary failed; empty if it passed, or if there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +222,16 @@ def _score_drift(facts: AlertFacts, policy: AlertPolicy) -> Iterator[Alert]:
             )
 
 
+def _canary_failed(facts: AlertFacts, policy: AlertPolicy) -> Iterator[Alert]:
+    if policy.canary and facts.canary_failure:
+        fact = f"The last canary, a synthetic study that the node sends to itself, failed. {facts.canary_failure}"
+        action = (
+            "Studies of patients may fail in the same way. Correct the cause, and run glam-node canary to try again; "
+            "glam-node status shows the study of the canary."
+        )
+        yield Alert("canary_failed", "", fact, action)
+
+
 _CONDITIONS: Mapping[str, Callable[[AlertFacts, AlertPolicy], Iterator[Alert]]] = {
     "archive_down": _archive_down,
     "backlog_growing": _backlog_growing,
@@ -228,6 +242,7 @@ _CONDITIONS: Mapping[str, Callable[[AlertFacts, AlertPolicy], Iterator[Alert]]] 
     "studies_left_out": _studies_left_out,
     "images_in_doubt": _images_in_doubt,
     "score_drift": _score_drift,
+    "canary_failed": _canary_failed,
 }
 _IN_DOUBT = {
     "two_patients": "with images of more than one patient: nothing is analysed.",

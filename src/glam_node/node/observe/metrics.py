@@ -48,6 +48,15 @@ IN_DOUBT = Metric(
     "study, view or only other bytes (content).",
     ("doubt",),
 )
+CANARY_PASSED = Metric(
+    "glam_node_canary_last_success_seconds",
+    "Seconds since the last canary passed; -1 if none has, or if canary.every is 0.",
+)
+CANARY_DURATION = Metric(
+    "glam_node_canary_duration_seconds",
+    "Seconds from the last C-STORE to the last result of the last canary that passed; absent if none has.",
+)
+CANARIES = Metric("glam_node_canaries", "Canaries with a verdict, of the last 90 days.", ("verdict",))
 EVENTS = Metric("glam_node_events", "Recorded events by kind.", ("event",))
 
 METRICS = (
@@ -63,6 +72,9 @@ METRICS = (
     MEAN_SCORE,
     REFERENCE_SCORE,
     IN_DOUBT,
+    CANARY_PASSED,
+    CANARY_DURATION,
+    CANARIES,
     EVENTS,
 )
 

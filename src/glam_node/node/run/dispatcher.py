@@ -1,6 +1,6 @@
 """The dispatcher: closes studies, submits jobs, and announces waiting jobs to the workers.
 
-It also runs retirement, the audit trail, confirmation of studies, alerts and traces, each in a thread.
+It also runs retirement, the audit trail, confirmation of studies, alerts, traces and canaries, each in a thread.
 """
 
 import socket
@@ -12,6 +12,7 @@ from glam_node.node.db import studies, workers
 from glam_node.node.db.engine import reading
 from glam_node.node.domain.job import Priority
 from glam_node.node.errors import TransientError
+from glam_node.node.run.canary import keep_canaries
 from glam_node.node.run.process import Running, repeat, run_process, until_it_works
 from glam_node.node.scu.otlp import span_exporter
 from glam_node.node.storage.instances import DISK_LOW
@@ -55,6 +56,7 @@ def run(running: Running) -> None:
         threading.Thread(target=_confirm, args=(running,), name="confirmation"),
         threading.Thread(target=_watch, args=(running,), name="alerts"),
         threading.Thread(target=_export, args=(running, export), name="traces"),
+        threading.Thread(target=keep_canaries, args=(running,), name="canary"),
     ]
     for thread in threads:
         thread.start()

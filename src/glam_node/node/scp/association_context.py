@@ -85,3 +85,5 @@ class AssociationContext:
     """The accepted presentation contexts by their ID."""
     maximum_length: int
     """Maximum length in bytes of a P-DATA-TF that the peer receives; 0 for no limit."""
+    study_instance_uid: str = ""
+    """The only study that the peer may store; empty for any."""

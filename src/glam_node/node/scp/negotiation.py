@@ -60,6 +60,14 @@ def parse(body: memoryview) -> Proposal:
     return Proposal(title_of(body[20:36]), title_of(body[4:20]), protocol_version, bytes(body))
 
 
+def pass_code_of(proposal: Proposal) -> str:
+    """Return the pass code of an association request; empty if it has none, or cannot be understood."""
+    try:
+        return associate.decode(proposal.body).pass_code
+    except MalformedAssociate:
+        return ""
+
+
 def title_of(field: bytes | memoryview) -> str:
     """Return an AE title without padding, with ? for unprintable characters; some senders end the title with a NUL."""
     text = bytes(field).decode("ascii", "replace").partition("\0")[0].strip()

@@ -14,6 +14,7 @@ from glam_node.node.scp import negotiation, pdu
 from glam_node.node.scp.access import Caller, Rejection, admission
 from glam_node.node.scp.association import Association
 from glam_node.node.scp.association_context import AssociationContext, ReceiverContext
+from glam_node.node.scp.canary_admission import canary_study_of
 from glam_node.node.scp.connections import MAXIMUM_WAITING, Connections
 from glam_node.node.scp.listener import HandshakeRefused, Listener
 from glam_node.node.scp.receiver_counts import Place
@@ -206,15 +207,19 @@ class StorageServer:
         self, proposal: negotiation.Proposal, stream: pdu.PDUStream, connection: socket.socket, caller: Caller
     ) -> Association | Rejection:
         context, calling_ae_title = self._context, proposal.calling_ae_title
-        rejection = admission(calling_ae_title, proposal.called_ae_title, caller, context.node, context.peers)
-        if rejection is not None:
-            return rejection
+        canary_study = "" if caller.wrong_port is not None else canary_study_of(proposal, context.writer)
+        if not canary_study:
+            rejection = admission(calling_ae_title, proposal.called_ae_title, caller, context.node, context.peers)
+            if rejection is not None:
+                return rejection
         answer = negotiation.accept(proposal, context.transfer_syntaxes, context.node.maximum_pdu_length)
         if isinstance(answer, Rejection):
             return answer
         association = Association(
             stream,
-            AssociationContext(context, calling_ae_title, caller.address, answer.contexts, answer.maximum_length),
+            AssociationContext(
+                context, calling_ae_title, caller.address, answer.contexts, answer.maximum_length, canary_study
+            ),
         )
         if self._stopping.is_set() or not self._connections.associate(connection, association):
             return BUSY

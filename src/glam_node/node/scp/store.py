@@ -93,6 +93,7 @@ class StoreOperation:
             sop_instance_uid=self.command.sop_instance_uid,
             transfer_syntax_uid=self.context.transfer_syntax,
             file=file,
+            study_instance_uid=self.association.study_instance_uid,
         )
         receiver, title = self.association.receiver, self.association.calling_ae_title
         receive(received, title, store=receiver.store, writer=receiver.writer, now=datetime.now(UTC))

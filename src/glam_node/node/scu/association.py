@@ -12,7 +12,7 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ
-from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation, UserIdentityNegotiation
 from pynetdicom.presentation import PresentationContext
 
 from glam_node.node.errors import NodeError, PermanentError, TransientError
@@ -40,6 +40,8 @@ class RemoteAE:
     """The TLS settings; None for plain DICOM."""
     settings_section: str = ""
     """The section of the settings that describes it, if it is not [destinations.NAME]."""
+    pass_code: str = ""
+    """Pass code by which this node proves who it is (PS3.7 D.3.3.7); empty for none."""
 
     @property
     def section(self) -> str:
@@ -90,6 +92,8 @@ OWN_REMEDY = (
 """The remedy if the node itself, as it runs, rejects an association that its settings file admits."""
 UNKNOWN_REJECTION = RejectionMeaning("unknown reason", "Check the archive's log.", True)
 REJECTED_TRANSIENT = 2
+# PS3.7 Table D.3-14
+USERNAME_AND_PASSCODE = 2
 
 
 @contextmanager
@@ -143,7 +147,7 @@ def _request(
             peer.port,
             contexts=list(contexts),
             ae_title=peer.ae_title,
-            ext_neg=list(roles),
+            ext_neg=[*roles, *_user_identity(peer)],
             evt_handlers=[
                 (evt.EVT_CONN_OPEN, connected.append),
                 (evt.EVT_PDU_RECV, _keep_answer, [answers]),
@@ -163,6 +167,17 @@ def _request(
     if not connected:
         raise _unreachable(peer)
     raise _refused(peer, next(iter(answers), None), contexts, time.monotonic() - started)
+
+
+def _user_identity(peer: RemoteAE) -> list[UserIdentityNegotiation]:
+    """Return the user identity to propose: the calling AE title with the pass code, if there is one."""
+    if not peer.pass_code:
+        return []
+    identity = UserIdentityNegotiation()
+    identity.user_identity_type = USERNAME_AND_PASSCODE
+    identity.primary_field = peer.calling_ae_title.encode("ascii")
+    identity.secondary_field = peer.pass_code.encode("ascii")
+    return [identity]
 
 
 def _unreachable(peer: RemoteAE) -> TransientError:

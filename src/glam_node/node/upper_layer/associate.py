@@ -14,7 +14,9 @@ FIXED_LENGTH = 68
 ACCEPTED, USER_REJECTION, NO_REASON, NO_ABSTRACT_SYNTAX, NO_TRANSFER_SYNTAX = range(5)
 
 _APPLICATION, _PROPOSED, _ANSWERED, _ABSTRACT, _TRANSFER, _USER = 0x10, 0x20, 0x21, 0x30, 0x40, 0x50
-_MAXIMUM_LENGTH, _CLASS_UID, _ROLE, _VERSION_NAME = 0x51, 0x52, 0x54, 0x55
+_MAXIMUM_LENGTH, _CLASS_UID, _ROLE, _VERSION_NAME, _USER_IDENTITY = 0x51, 0x52, 0x54, 0x55, 0x58
+# PS3.7 Table D.3-14
+_USERNAME_AND_PASSCODE = 2
 _LONGEST_UID = 64
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _DEFAULT_TRANSFER_SYNTAX = "1.2.840.10008.1.2"
@@ -48,6 +50,8 @@ class Associate:
     """Maximum length in bytes of a P-DATA-TF that the sender of the PDU accepts; 0 for no limit."""
     roles: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """SCU role and SCP role, each 0 or 1, by SOP class UID (PS3.7 D.3.3.4)."""
+    pass_code: str = ""
+    """Pass code of a user identity with user name and pass code (PS3.7 D.3.3.7); empty for none."""
 
 
 def decode(body: bytes | memoryview) -> Associate:
@@ -74,8 +78,8 @@ def decode(body: bytes | memoryview) -> Associate:
             contexts.setdefault(context.context_id, context)
         elif kind == _USER:
             users.append(value)
-    maximum_length, roles = _user_information(users)
-    return Associate(application_context, tuple(contexts.values()), maximum_length, roles)
+    maximum_length, roles, pass_code = _user_information(users)
+    return Associate(application_context, tuple(contexts.values()), maximum_length, roles, pass_code)
 
 
 def _items(encoded: bytes) -> Iterator[tuple[int, bytes]]:
@@ -106,9 +110,10 @@ def _context(value: bytes, kind: int) -> Context:
     return Context(context_id, abstract, tuple(uid for uid in dict.fromkeys(transfer) if uid), result)
 
 
-def _user_information(items: Iterable[bytes]) -> tuple[int, dict[str, tuple[int, int]]]:
-    """Return the maximum length and the roles by SOP class UID; the first of each counts."""
+def _user_information(items: Iterable[bytes]) -> tuple[int, dict[str, tuple[int, int]], str]:
+    """Return the maximum length, the roles by SOP class UID and the pass code; the first of each counts."""
     lengths: list[int] = []
+    pass_codes: list[str] = []
     roles: dict[str, tuple[int, int]] = {}
     for encoded in items:
         for kind, value in _items(encoded):
@@ -116,7 +121,18 @@ def _user_information(items: Iterable[bytes]) -> tuple[int, dict[str, tuple[int,
                 lengths.append(int.from_bytes(value, "big"))
             elif kind == _ROLE and len(value) >= 4 and len(value) == 4 + int.from_bytes(value[:2], "big"):
                 roles.setdefault(_uid(value[2:-2]), (value[-2], value[-1]))
-    return next(iter(lengths), 0), roles
+            elif kind == _USER_IDENTITY:
+                pass_codes.append(_pass_code(value))
+    return next(iter(lengths), 0), roles, next(iter(pass_codes), "")
+
+
+def _pass_code(value: bytes) -> str:
+    """Return the pass code of a user identity (PS3.7 Table D.3-14); empty if it has none or is truncated."""
+    if len(value) < 4 or value[0] != _USERNAME_AND_PASSCODE:
+        return ""
+    rest = value[4 + int.from_bytes(value[2:4], "big") :]
+    length = int.from_bytes(rest[:2], "big")
+    return rest[2 : 2 + length].decode("ascii", "replace") if len(rest) >= 2 + length else ""
 
 
 def _uid(value: bytes) -> str:

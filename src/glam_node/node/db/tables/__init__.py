@@ -10,6 +10,7 @@ from glam_node.node.db.tables.accounts_and_events import (
     TraceCursorRow,
 )
 from glam_node.node.db.tables.base import Base
+from glam_node.node.db.tables.canary import CanaryRow
 from glam_node.node.db.tables.jobs_and_deliveries import (
     CommitmentRequestRow,
     DeliveryRow,
@@ -26,6 +27,7 @@ __all__ = [
     "AuditMessageRow",
     "BackfillRow",
     "Base",
+    "CanaryRow",
     "CommitmentRequestRow",
     "ConflictRow",
     "DeliveryRow",

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.inference.findings import Findings
-from glam_node.node.db import audit, deliveries, jobs, studies
+from glam_node.node.db import audit, canary, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.event import EventDetail, EventKind
@@ -111,8 +111,13 @@ def publish(
 def _decision(
     job: InferenceJob, findings: Findings, sessions: SessionFactory, store: InstanceStore, context: InferenceContext
 ) -> ResultDecision | None:
-    """Return the decision of the site's rules about results; a job that writes more results keeps its routing."""
+    """Return the decision of the site's rules about results; a job that writes more results keeps its routing.
+
+    These rules are not for canaries, whose destinations are chosen, and about which nobody is notified.
+    """
     with reading(sessions)() as session:
+        if canary.is_present(session, job.study_instance_uid):
+            return None
         instances = studies.find_instances(session, job.sop_instance_uids) if context.site else []
     return decide_by_findings(findings, instances, context.site, store)
 

@@ -16,7 +16,7 @@ from glam_node.inference.mammogram import Laterality, ViewPosition
 from glam_node.inference.predictor import Predictor
 from glam_node.inference.study import SourceImage, segment_study
 from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindPolicy
-from glam_node.node.db import audit, jobs, studies
+from glam_node.node.db import audit, canary, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
@@ -161,7 +161,7 @@ def _ask_for_notice(session: Session, job: InferenceJob, context: InferenceConte
     A study with results may be in another state than REPORTED: a late image reopens it.
     """
     has_results = job.has_results or studies.state_of(session, job.study_instance_uid) is StudyState.REPORTED
-    if context.notices and not job.is_notice and not has_results:
+    if context.notices and not (job.is_notice or has_results or canary.is_present(session, job.study_instance_uid)):
         jobs.add_notice(session, job.study_instance_uid, job.settings_digest, now)
 
 

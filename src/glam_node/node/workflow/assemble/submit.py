@@ -1,13 +1,13 @@
 """Submission: judges complete studies, creates a job for each eligible one, and announces waiting jobs to workers."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import backfill, jobs, studies
+from glam_node.node.db import backfill, canary, jobs, studies
 from glam_node.node.domain.eligibility import EligibilityPolicy
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
@@ -39,6 +39,8 @@ class SubmissionPolicy:
     """Priority by the calling AE title of the sender; other senders have Priority.SCREENING."""
     site: tuple[SiteRule, ...] = ()
     """Rules of the site, in their order."""
+    canary_destinations: tuple[str, ...] = ()
+    """Names of the only destinations that get results of a canary."""
 
     def priority_of(self, instances: Iterable[SOPInstance]) -> Priority:
         """Return the most urgent priority among the senders of the instances."""
@@ -81,6 +83,8 @@ def _submit(
         _leave_out(session, study, decision, policy, now)
         return None
     uid, judged, way = study.study_instance_uid, decision.eligibility, decision.routing
+    if canary.is_present(session, uid):
+        way = replace(way, shadow=False, destinations=policy.canary_destinations)
     images = tuple(instance.sop_instance_uid for instance in judged.instances)
     because = (judged.rule, judged.reason) if way.rule else (study.rule, study.reason)
     study = studies.set_state(session, study, StudyState.SUBMITTED, *because)
@@ -112,7 +116,7 @@ def _leave_out(session: Session, study: Study, decision: Decision, policy: Submi
     _supersede(session, uid, now)
     studies.set_state(session, study, StudyState.INELIGIBLE, rule, reason)
     record_event(log, session, EventKind.STUDY_INELIGIBLE, now, study_instance_uid=uid, rule=rule, reason=reason)
-    if policy.notices and decision.allows_notice:
+    if policy.notices and decision.allows_notice and not canary.is_present(session, uid):
         jobs.add_notice(session, uid, policy.settings_digest, now)
 
 

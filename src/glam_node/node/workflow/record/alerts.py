@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import alerts, backlog, conflicts, deliveries, jobs, studies
+from glam_node.node.db import alerts, backlog, canary, conflicts, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES, Alert, AlertFacts, AlertMessage, AlertPolicy, Phase
 from glam_node.node.domain.alert import alerts as current_alerts
@@ -143,7 +143,7 @@ def _facts(session: Session, live: Collection[str], space: tuple[int | None, int
         return None if since is None else max(0.0, (now - since).total_seconds())
 
     of_jobs, waiting = jobs.counts_by_state(session), backlog.pending_deliveries(session)
-    scores = recent_scores(session)
+    scores, judged = recent_scores(session), canary.last_judged(session)
     states = deliveries.counts(session).items()
     return AlertFacts(
         oldest_deliveries_s={name: age(one.oldest) or 0.0 for name, one in waiting.items() if name in live},
@@ -159,4 +159,5 @@ def _facts(session: Session, live: Collection[str], space: tuple[int | None, int
         left_out=backlog.left_out(session, REMEDIES, now - LEFT_OUT_WITHIN),
         mean_scores=scores.means,
         reference_scores=scores.reference,
+        canary_failure=judged.failure if judged is not None else "",
     )
