@@ -46,7 +46,7 @@ EFFECTS: Mapping[KeyPath, tuple[str, ...] | str] = {
     ("audit",): _DISPATCHER,
     ("console",): CONSOLE,
     ("alerts",): _DISPATCHER,
-    ("canary",): _DISPATCHER,
+    ("canary",): ("dispatcher", "console"),
     ("telemetry",): _DISPATCHER,
     ("log",): PROCESSES,
     ("database_url",): NODE,
