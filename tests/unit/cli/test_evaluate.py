@@ -60,6 +60,17 @@ def test_compare_measures_all_packages_on_the_same_images(package: Path, tmp_pat
     assert told.replace(str(tmp_path / "second"), str(tmp_path / "out")) == result.stdout
 
 
+def test_compare_without_data_compares_what_evaluate_wrote(package: Path, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        given = ("--package", package, "--data", "phantoms:0..7", "--out", tmp_path / name)
+        glam_node("research", "evaluate", *given, *SMALL)
+    result = glam_node("research", "compare", tmp_path / "first", tmp_path / "second", "--out", tmp_path / "out")
+    assert result.stdout.splitlines()[-1] == f"ok  compared; {tmp_path / 'out' / 'comparison.json'}"
+    assert "Threshold against Threshold (2)" in result.stdout
+    told = glam_node("research", "compare", package, tmp_path / "first", "--out", tmp_path / "out", expect=2).stderr
+    assert "has no results of research evaluate" in " ".join(told.replace("│", " ").split())
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

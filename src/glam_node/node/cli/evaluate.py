@@ -1,6 +1,7 @@
 """The commands `glam-node research evaluate` and `compare`, which measure model packages on labelled images."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,13 +22,10 @@ from glam_node.node.domain.words import counted
 _SHOWN_FAILURES = 20
 
 
-DataOption = Annotated[
-    str,
-    typer.Option(
-        metavar="KIND:PATH",
-        help="Measure on these labelled images, for example folder:images, cbis-ddsm:/data or phantoms:FIRST..LAST.",
-    ),
-]
+DATA = typer.Option(
+    metavar="KIND:PATH",
+    help="Measure on these labelled images, for example folder:images, cbis-ddsm:/data or phantoms:FIRST..LAST.",
+)
 ValidationOption = Annotated[
     str | None,
     typer.Option(
@@ -63,7 +61,7 @@ def evaluate(
     package: Annotated[
         Path, typer.Option("--package", exists=True, file_okay=False, metavar="DIR", help="Measure this model package.")
     ],
-    data: DataOption,
+    data: Annotated[str, DATA],
     out: OutOption,
     validation: ValidationOption = None,
     option: DatasetOption = None,
@@ -145,11 +143,14 @@ def compare(
     packages: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PACKAGE", exists=True, file_okay=False, help="The model packages; the first is the reference."
+            metavar="PACKAGE",
+            exists=True,
+            file_okay=False,
+            help="The model packages, or directories that research evaluate wrote; the first is the reference.",
         ),
     ],
-    data: DataOption,
     out: OutOption,
+    data: Annotated[str | None, DATA] = None,
     validation: ValidationOption = None,
     option: DatasetOption = None,
     sensitivity: SensitivityOption = 0.95,
@@ -163,12 +164,17 @@ def compare(
 ) -> None:
     """Compare model packages on the same labelled images. The report goes to DIR.
 
-    The same as `research evaluate` with the first package as --package and the others as --compare.
+    With --data the same as `research evaluate` with the first package as --package and the others as --compare.
+    Without --data, directories that `research evaluate` wrote are compared from their predictions; the result is
+    comparison.json. Differences have 95 % intervals and p values (DeLong, permutation).
     Exit code 1 when a view could not be measured. Research use.
     """
     first, *others = packages
     if not others:
         raise typer.BadParameter("name at least two packages.", param_hint="PACKAGE")
+    if data is None:
+        _compare_results(packages, output_directory(out), bootstrap, seed, as_json=as_json)
+        return
     evaluate(
         first,
         data,
@@ -185,6 +191,25 @@ def compare(
         device=device,
         as_json=as_json,
     )
+
+
+def _compare_results(directories: list[Path], out: Path, bootstrap: int, seed: int, *, as_json: bool) -> None:
+    from glam_node.research.evaluation.compare_results import compare_results, is_evaluation
+
+    for directory in directories:
+        if not is_evaluation(directory):
+            raise typer.BadParameter(
+                f"{directory} has no results of research evaluate. Name --data to measure packages.",
+                param_hint="PACKAGE",
+            )
+    compared = compare_results(directories, out, bootstrap, seed)
+    if as_json:
+        print_json(asdict(compared))
+        return
+    _print_tables(compared.tables)
+    for remark in compared.remarks:
+        typer.echo(remark)
+    typer.echo(f"ok  compared; {compared.file}")
 
 
 def _require_writable(package: Path, hint: str) -> None:
@@ -225,17 +250,21 @@ def _option(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _print(outcome: Any, package: Path) -> None:
+def _print_tables(tables: Iterable[Any]) -> None:
     from rich.table import Table
 
     screen = text_output()
-    for given in outcome.tables:
+    for given in tables:
         table = Table(title=given.title, title_justify="left")
         for number, column in enumerate(given.columns):
             table.add_column(column, justify="right" if number else "left")
         for row in given.rows:
             table.add_row(*row)
         screen.print(table)
+
+
+def _print(outcome: Any, package: Path) -> None:
+    _print_tables(outcome.tables)
     for remark in outcome.remarks:
         typer.echo(remark)
     for failure in outcome.failures[:_SHOWN_FAILURES]:

@@ -7,6 +7,7 @@ The table (labels.csv in the folder, any usual delimiter) has the columns
 - `benign`, `malignant`: 0 or 1 (or yes, no, true, false), the same for all views of a breast;
 - `split` (optional): the part, "training", "validation" or "test";
 - `image_laterality`, `view_position` (optional): values that the images' own headers lack;
+- `breast_density` (optional): A to D, or 1 to 4, for measures of each density;
 - `benign_mask`, `malignant_mask` (optional): path, relative to the folder, of a PNG file, DICOM image or DICOM
   segmentation on the image's grid, with non-zero pixels in the lesions.
 
@@ -29,7 +30,15 @@ from glam_node.research.datasets.labelled import LabelledView, Masks
 from glam_node.research.datasets.listed import Entry, ListedDataset
 from glam_node.research.datasets.outlines import masks_of, read_mask
 from glam_node.research.datasets.problems import DatasetError, Problems, RowProblem
-from glam_node.research.datasets.tables import Row, Table, read_laterality, read_table, read_truth, read_view_position
+from glam_node.research.datasets.tables import (
+    Row,
+    Table,
+    read_breast_density,
+    read_laterality,
+    read_table,
+    read_truth,
+    read_view_position,
+)
 
 _SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ""})
 
@@ -205,7 +214,8 @@ def _read_row(row: Row, folder: Path, images: Sequence[FolderImage], problems: P
             problems.add(row.number, "", "the image has no Study Instance UID or no SOP Instance UID")
         elif laterality and view_position and benign is not None and malignant is not None:
             ids = image.sop_instance_uid, image.study_instance_uid
-            view = LabelledView(*ids, laterality, view_position, benign, malignant, split=row.get("split"))
+            density = read_breast_density(row, "breast_density")
+            view = LabelledView(*ids, laterality, view_position, benign, malignant, row.get("split"), "", density)
             yield _Labelled(row.number, image, view, outlines)
 
 

@@ -23,7 +23,14 @@ from glam_node.research.datasets.labelled import LabelledView, Masks
 from glam_node.research.datasets.listed import Entry, ListedDataset
 from glam_node.research.datasets.outlines import Point, masks_of, polygon_mask
 from glam_node.research.datasets.problems import Problems
-from glam_node.research.datasets.tables import Row, Table, read_laterality, read_table, read_view_position
+from glam_node.research.datasets.tables import (
+    Row,
+    Table,
+    read_breast_density,
+    read_laterality,
+    read_table,
+    read_view_position,
+)
 
 TABLE = "INbreast.csv"
 _COLUMNS = ("Laterality", "View", "Acquisition date", "File Name", "Bi-Rads")
@@ -83,7 +90,14 @@ def _listed(table: Table, images: Mapping[str, Path]) -> Iterator[tuple[Labelled
             patient = image.name.split("_")[1]
             study = f"{patient}-{row.get('Acquisition date')}"
             unlabelled = LabelledView(
-                _file_name(row), study, laterality, view_position, False, False, patient_key=patient
+                _file_name(row),
+                study,
+                laterality,
+                view_position,
+                benign=False,
+                malignant=False,
+                patient_key=patient,
+                breast_density=read_breast_density(row, "ACR"),
             )
             yield unlabelled, image, category
     problems.raise_if_any()

@@ -28,6 +28,8 @@ class LabelledView:
     """The part that the data set itself assigns: "training", "validation", "test", or "" for none."""
     patient_key: str = ""
     """A key shared by all studies of one patient, "" if the data set does not identify patients; never a Patient ID."""
+    breast_density: str = ""
+    """Density as the data set's reader assessed it: "A" to "D" of BI-RADS, "" if the data set does not say."""
 
     @property
     def breast_id(self) -> str:

@@ -98,6 +98,14 @@ def _one_of(known: Mapping[str, Value], wanted: str) -> Callable[[Row, str, Prob
     return read
 
 
+_DENSITIES = dict(zip("1234", "ABCD", strict=True)) | {letter: letter for letter in "ABCD"}
+
+
+def read_breast_density(row: Row, column: str) -> str:
+    """Return the density A to D that is written as 1 to 4, A to D or "DENSITY C"; "" for anything else."""
+    return _DENSITIES.get(row.get(column).upper().removeprefix("DENSITY").strip().partition(".")[0], "")
+
+
 read_truth = _one_of(TRUTH, "0 or 1 (or yes, no, true, false)")
 read_laterality = _one_of(_LATERALITIES, "L or R (or LEFT, RIGHT)")
 read_view_position = _one_of(_VIEW_POSITIONS, "CC or MLO")

@@ -16,7 +16,14 @@ from glam_node.research.datasets.labelled import LabelledView, Masks
 from glam_node.research.datasets.listed import Entry, ListedDataset
 from glam_node.research.datasets.outlines import Point, box_mask, masks_of
 from glam_node.research.datasets.problems import Problems
-from glam_node.research.datasets.tables import Row, Table, read_laterality, read_table, read_view_position
+from glam_node.research.datasets.tables import (
+    Row,
+    Table,
+    read_breast_density,
+    read_laterality,
+    read_table,
+    read_view_position,
+)
 
 BREASTS = "breast-level_annotations.csv"
 FINDINGS = "finding_annotations.csv"
@@ -71,7 +78,9 @@ def _listed(table: Table) -> Iterator[tuple[LabelledView, int]]:
                 problems.add(row.number, column, "must be letters and digits, since it names a file")
         if laterality and view_position and category:
             names = row.get("image_id"), row.get("study_id")
-            yield LabelledView(*names, laterality, view_position, False, False, split=row.get("split")), category
+            density = read_breast_density(row, "breast_density")
+            view = LabelledView(*names, laterality, view_position, False, False, row.get("split"), "", density)
+            yield view, category
     problems.raise_if_any()
 
 

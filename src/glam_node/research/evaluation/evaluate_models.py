@@ -15,9 +15,10 @@ from glam_node.research.evaluation.measure.classification import (
     breast_rows,
     classify,
     image_rows,
+    share_right,
     study_rows,
 )
-from glam_node.research.evaluation.measure.comparison import Comparison, compare
+from glam_node.research.evaluation.measure.comparison import Comparison, compare, predictions
 from glam_node.research.evaluation.measure.image_measures import ImageRow, Measurer
 from glam_node.research.evaluation.measure.localisation import (
     FindingMeasures,
@@ -26,6 +27,7 @@ from glam_node.research.evaluation.measure.localisation import (
     measure_maps,
 )
 from glam_node.research.evaluation.measure.parts import Parts, cluster_of, divide
+from glam_node.research.evaluation.measure.subgroups import Subgroup, measure_subgroups
 from glam_node.research.evaluation.measure.tuning import ClassTuning, Points, Tuning, Wanted, tune
 from glam_node.research.models.saliency_model import SaliencyModel
 
@@ -46,6 +48,7 @@ class ClassMeasures:
     calibration: Calibration | None
     platt_calibration: Calibration | None
     """Calibration of the same scores after the scale that was fitted on validation images."""
+    subgroups: tuple[Subgroup, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +130,12 @@ def evaluate(
         seed=seed,
         models=measured,
         comparisons=tuple(
-            compare(kind, (measured[0].name, measured[0].rows), (other.name, other.rows), drawn)
+            compare(
+                kind,
+                (measured[0].name, predictions(measured[0].rows, kind)),
+                (other.name, predictions(other.rows, kind)),
+                drawn,
+            )
             for other in measured[1:]
             for kind in CHANNELS
         ),
@@ -160,20 +168,16 @@ def _measures(rows: Sequence[ImageRow], tuning: ClassTuning, measurer: Measurer,
     pooled = measurer.pooled.get(kind)
     frozen = tuning.map_threshold.threshold if tuning.map_threshold else None
 
-    def share(wanted_label: bool) -> Estimate:
-        chosen = [row for row in images if row.label is wanted_label and threshold is not None]
-        right = [float((row.score >= (threshold or 0.0)) is wanted_label) for row in chosen]
-        return drawn.mean(right, [row.cluster for row in chosen])
-
     return ClassMeasures(
         kind=kind,
         image=classify(images, drawn),
         breast=classify(breast_rows(rows, kind), drawn),
         study=classify(study_rows(rows, kind), drawn),
-        sensitivity=share(True),
-        specificity=share(False),
+        sensitivity=share_right(images, True, threshold, drawn),
+        specificity=share_right(images, False, threshold, drawn),
         maps=measure_maps(rows, kind, pooled, frozen, drawn),
         findings=measure_findings(rows, kind, drawn),
         calibration=calibration(scores, labels) if scores else None,
         platt_calibration=calibration(scaled, labels) if scaled is not None else None,
+        subgroups=measure_subgroups(rows, kind, threshold, drawn),
     )

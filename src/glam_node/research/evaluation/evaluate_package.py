@@ -18,13 +18,17 @@ from glam_node.research.evaluation.measure.analyse_views import silent
 from glam_node.research.evaluation.measure.bootstrap import RESAMPLES
 from glam_node.research.evaluation.measure.tuning import Wanted
 from glam_node.research.evaluation.report.files import (
+    METRICS,
+    PREDICTIONS,
     site_settings,
     write_breast_predictions,
     write_image_predictions,
     write_metrics,
+    write_predictions,
 )
 from glam_node.research.evaluation.report.gallery import EACH, draw_gallery
 from glam_node.research.evaluation.report.html_report import Heading, render_report
+from glam_node.research.evaluation.report.model_card import render_model_card
 from glam_node.research.evaluation.report.tables import (
     TextTable,
     comparison_table,
@@ -99,7 +103,7 @@ def run_evaluation(
         seed=seed,
         progress=progress,
     )
-    files = _write(out, evaluation, _heading(packages, now), (dataset, models), gallery, progress)
+    files = _write(out, packages, evaluation, now, (dataset, models), gallery, progress)
     first = evaluation.models[0]
     points = _write_points(packages[0], first) if write_operating_points else ()
     means = _write_reference(package, first) if points or write_reference else ()
@@ -175,31 +179,37 @@ def _heading(packages: Sequence[ModelPackage], now: datetime) -> Heading:
 
 def _write(
     out: Path,
+    packages: Sequence[ModelPackage],
     evaluation: Evaluation,
-    heading: Heading,
+    now: datetime,
     source: tuple[LabelledDataset, Sequence[SaliencyModel]],
     gallery: int,
     progress: Callable[[str, int, int], None],
 ) -> tuple[Path, ...]:
     out.mkdir(parents=True, exist_ok=True)
-    report, metrics, site = out / "report.html", out / "metrics.json", out / "site.toml"
+    report, metrics, site, card = (out / name for name in ("report.html", METRICS, "site.toml", "model_card.md"))
+    heading = _heading(packages, now)
     site.write_text(site_settings(evaluation.models[0].tuning), encoding="utf-8")
     write_metrics(metrics, evaluation, heading)
+    card.write_text(render_model_card(packages[0], evaluation, heading), encoding="utf-8")
     predictions = [path for number, model in enumerate(evaluation.models) for path in _predictions(out, number, model)]
     exhibits = draw_gallery(*source, evaluation, progress, gallery) if gallery else []
     report.write_text(render_report(evaluation, heading, exhibits), encoding="utf-8")
-    return report, metrics, site, *predictions
+    return report, metrics, site, *predictions, card
 
 
-def _predictions(out: Path, number: int, model: ModelEvaluation) -> tuple[Path, Path]:
+def _predictions(out: Path, number: int, model: ModelEvaluation) -> tuple[Path, Path, Path]:
     """Write the predictions of a model; the file names of every model but the first include its number."""
     suffix = f"-{number + 1}" if number else ""
-    images, breasts = out / f"images{suffix}.csv", out / f"breasts{suffix}.csv"
+    images, breasts, all_predictions = (
+        out / f"{name}{suffix}.csv" for name in ("images", "breasts", PREDICTIONS.removesuffix(".csv"))
+    )
     views = [row.view for row in model.rows]
     scores = {row.view.image_id: (row.scores[0], row.scores[1]) for row in model.rows}
     write_image_predictions(images, views, scores)
     write_breast_predictions(breasts, views, scores)
-    return images, breasts
+    write_predictions(all_predictions, model)
+    return images, breasts, all_predictions
 
 
 def _write_points(package: ModelPackage, model: ModelEvaluation) -> tuple[str, ...]:
@@ -224,7 +234,7 @@ def _write_reference(path: Path, model: ModelEvaluation) -> tuple[str, ...]:
 
 
 def _tables(evaluation: Evaluation) -> tuple[TextTable, ...]:
-    compared = (comparison_table(evaluation),) if evaluation.comparisons else ()
+    compared = (comparison_table(evaluation.comparisons),) if evaluation.comparisons else ()
     measures = (measures_table(evaluation, place) for place in range(len(kinds_of(evaluation))))
     return *measures, *compared, operating_point_table(evaluation)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from glam_node.research.datasets.problems import DatasetError, Problems
-from glam_node.research.datasets.tables import Row, read_laterality, read_table, read_truth
+from glam_node.research.datasets.tables import Row, read_breast_density, read_laterality, read_table, read_truth
 
 
 def written(folder: Path, text: str | bytes) -> Path:
@@ -83,3 +83,12 @@ def test_problems_are_listed_in_the_order_of_the_rows() -> None:
         "  row 3: is twice there",
         "  row 7, column 'b': is wrong",
     ]
+
+
+@pytest.mark.parametrize(
+    ("written_as", "density"),
+    [("3", "C"), ("1.0", "A"), ("b", "B"), ("DENSITY D", "D"), (" ", ""), ("5", ""), ("dense", "")],
+)
+def test_a_density_is_read_in_every_spelling_of_the_data_sets(tmp_path: Path, written_as: str, density: str) -> None:
+    (row,) = read_table(written(tmp_path, f"id,breast density\n1,{written_as}\n")).rows
+    assert read_breast_density(row, "breast_density") == density

@@ -279,3 +279,29 @@ def test_sensitivity_and_specificity_equal_an_independent_count(
     assert value_of(measured.sensitivity) == pytest.approx(positive[counted.labels].mean())
     assert value_of(measured.specificity) == pytest.approx((~positive)[~counted.labels].mean())
     assert value_of(measured.specificity) < 1
+
+
+@KINDS
+def test_the_measures_of_a_density_equal_those_of_its_images_alone(
+    evaluated: ModelEvaluation, everything: list[Counted], place: int
+) -> None:
+    groups = {each.name: each for each in evaluated.classes[place].subgroups}
+    assert list(groups) == ["View CC", "View MLO", "Density A", "Density B", "Density C", "Density D"]
+    counted, group = everything[place], groups["Density A"]
+    inside = np.array([view.breast_density == "A" for view in counted.views])
+    scores, labels = counted.scores[inside], counted.labels[inside]
+    point = evaluated.tuning.classes[place].point
+    assert point is not None
+    judged = scores >= point.image_score_threshold
+    assert (group.positives, group.negatives) == (labels.sum(), (~labels).sum())
+    assert value_of(group.roc_auc) == pytest.approx(roc_auc_score(labels, scores))
+    assert value_of(group.sensitivity) == pytest.approx(judged[labels].mean())
+    assert value_of(group.specificity) == pytest.approx((~judged)[~labels].mean())
+
+
+def test_the_dice_of_both_views_makes_that_of_the_whole(evaluated: ModelEvaluation) -> None:
+    for each in evaluated.classes:
+        of_views = [group.dice for group in each.subgroups if group.name.startswith("View")]
+        assert each.maps is not None
+        total = sum(value_of(dice) * dice.count for dice in of_views)
+        assert total / each.maps.dice.count == pytest.approx(value_of(each.maps.dice))

@@ -71,7 +71,7 @@ def test_the_document_is_well_formed_and_has_the_charts_tables_and_pictures(repo
     # Four charts per class, and a line per model in the legend of each class.
     assert elements.counts["svg"] == 2 * 4 + 2 * 2
     assert elements.counts["img"] == 2 * 3 * 3
-    assert elements.counts["table"] == 1 + 2 * 3 + 2
+    assert elements.counts["table"] == 1 + 2 * 4 + 2
 
 
 def test_the_report_loads_and_runs_nothing(report: str) -> None:

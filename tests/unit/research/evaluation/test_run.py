@@ -1,6 +1,7 @@
 """Tests of an evaluation from a package and the name of a data set to the written files."""
 
 import csv
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from glam_node.inference.threshold import threshold_package
 from glam_node.research.evaluation.evaluate_package import Outcome, load_models, run_evaluation
 from glam_node.settings.load import load_settings
 
-PREDICTIONS = ("images.csv", "breasts.csv", "images-2.csv", "breasts-2.csv")
+PREDICTIONS = ("images.csv", "breasts.csv", "predictions.csv", "images-2.csv", "breasts-2.csv", "predictions-2.csv")
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SMALL = {"rows": 104, "columns": 80}
 
@@ -42,7 +43,28 @@ def outcome(package: ModelPackage, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_report_metrics_and_predictions_of_every_model_are_written(outcome: Outcome) -> None:
     names = [path.name for path in outcome.files if path.stat().st_size]
-    assert names == ["report.html", "metrics.json", "site.toml", *PREDICTIONS]
+    assert names == ["report.html", "metrics.json", "site.toml", *PREDICTIONS, "model_card.md"]
+
+
+def test_the_model_card_has_the_recognised_sections_and_every_measure(outcome: Outcome) -> None:
+    text = outcome.files[-1].read_text(encoding="utf-8")
+    front, body = text.removeprefix("---\n").split("\n---\n", 1)
+    assert all(json.loads(line.partition(": ")[2]) for line in front.splitlines())
+    assert [line.removeprefix("## ") for line in body.splitlines() if line.startswith("## ")] == [
+        "Model details",
+        "Intended use",
+        "Factors",
+        "Metrics",
+        "Evaluation data",
+        "Training data",
+        "Quantitative analyses",
+        "Ethical considerations",
+        "Caveats and recommendations",
+    ]
+    cells = {tuple(line.strip("| ").split(" | ")) for line in body.splitlines() if line.startswith("| ")}
+    assert {row for table in outcome.tables for row in table.rows} <= cells
+    assert {row[0].split(" (")[0] for row in cells} >= {"View CC", "View MLO"}
+    assert "Research use only" in body
 
 
 def test_predictions_are_in_the_columns_of_the_nyu_protocol(outcome: Outcome) -> None:

@@ -44,6 +44,7 @@ class ToyDataset:
                 benign=self.lesions and woman % 2 == 0 and side is Laterality.LEFT,
                 malignant=self.lesions and woman % 2 == 0 and side is Laterality.RIGHT,
                 split=self.split(woman),
+                breast_density="ABCD"[woman % 4],
             )
             for woman in self.women
             for side in Laterality

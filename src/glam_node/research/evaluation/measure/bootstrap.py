@@ -32,6 +32,7 @@ class Resamples:
     """Number of times that each patient is drawn in each of `count` resamples, which all estimates share."""
 
     def __init__(self, clusters: Sequence[str], count: int = RESAMPLES, seed: int = 1) -> None:
+        self.seed = seed
         self._place = {cluster: place for place, cluster in enumerate(dict.fromkeys(clusters))}
         patients = len(self._place)
         generator = np.random.default_rng(seed)

@@ -89,6 +89,15 @@ def classify(rows: Sequence[ScoredRow], resamples: Resamples) -> Classification:
     )
 
 
+def share_right(
+    rows: Sequence[ScoredRow], label: bool, score_threshold: float | None, resamples: Resamples
+) -> Estimate:
+    """Return the share of the rows with this label that the threshold judges right; none without a threshold."""
+    chosen = [row for row in rows if row.label is label and score_threshold is not None]
+    right = [float((row.score >= (score_threshold or 0.0)) is label) for row in chosen]
+    return resamples.mean(right, [row.cluster for row in chosen])
+
+
 def _thinned(points: Values) -> Points:
     """Return at most 200 of the points, including both ends."""
     places = np.unique(np.linspace(0, len(points) - 1, min(len(points), _CURVE_POINTS)).round().astype(int))

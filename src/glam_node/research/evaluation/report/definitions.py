@@ -1,5 +1,6 @@
 """Definitions of all numbers in words, for the report and metrics.json."""
 
+from glam_node.research.evaluation.measure.comparison import PERMUTATIONS
 from glam_node.research.evaluation.measure.overlap import MISS_DICE, TOP_FRACTIONS
 from glam_node.research.evaluation.measure.regions import LEAST_OVERLAP
 
@@ -82,6 +83,18 @@ DEFINITIONS: tuple[tuple[str, str], ...] = (
         "patients), all views of one together; resamples with one class only are left out. The "
         "same resamples serve all models and numbers. Thresholds stay frozen, so the intervals do not contain"
         " the uncertainty of choosing them.",
+    ),
+    (
+        "Subgroups",
+        "Images of one view position, or of one breast density if the data set states it, at the thresholds of the "
+        "whole. Nothing is corrected for the number of groups.",
+    ),
+    (
+        "p (permutation), p (DeLong)",
+        "Two-sided, of the difference of two models on the same images, not corrected for the number of comparisons. "
+        "Permutation of Dice: the signs of all differences of a patient change together, in "
+        f"{PERMUTATIONS:,} random assignments. DeLong's test of the ROC AUC has the covariance of Obuchowski for "
+        "several images of a patient.",
     ),
     (
         "Calibration",

@@ -11,12 +11,18 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from glam_node.inference.findings import CHANNELS, FindingKind
 from glam_node.inference.mammogram import Laterality
 from glam_node.research.datasets.labelled import LabelledView
+from glam_node.research.datasets.problems import DatasetError
+from glam_node.research.datasets.tables import Row, read_table
 from glam_node.research.evaluation.evaluate_models import Evaluation, ModelEvaluation
+from glam_node.research.evaluation.measure.comparison import Prediction, predictions
 from glam_node.research.evaluation.measure.tuning import ClassTuning, Tuning
 from glam_node.research.evaluation.report.definitions import DEFINITIONS, RESEARCH_USE
 from glam_node.research.evaluation.report.html_report import Heading
+
+METRICS, PREDICTIONS = "metrics.json", "predictions.csv"
 
 IMAGE_COLUMNS = ("image_index", "benign_pred", "malignant_pred", "benign_label", "malignant_label")
 BREAST_COLUMNS = ("index", "left_malignant", "right_malignant")
@@ -48,6 +54,53 @@ def write_breast_predictions(path: Path, views: Sequence[LabelledView], scores: 
             (study_id, _mean(of_study[Laterality.LEFT]), _mean(of_study[Laterality.RIGHT]))
             for study_id, of_study in sorted(malignant.items(), key=lambda item: (len(item[0]), item[0]))
         ),
+    )
+
+
+PREDICTION_COLUMNS = (
+    "image_id",
+    "patient",
+    *(f"{kind}_{what}" for kind in CHANNELS for what in ("label", "score", "dice")),
+)
+
+
+def write_predictions(path: Path, model: ModelEvaluation) -> None:
+    """Write one row per measured view: id, patient or study, and label, score and Dice of each class.
+
+    Numbers are in full precision, so that comparisons of the file equal those of the evaluation.
+    """
+    of_classes = [predictions(model.rows, kind) for kind in CHANNELS]
+    _write(
+        path,
+        PREDICTION_COLUMNS,
+        (
+            (
+                each[0].image_id,
+                each[0].cluster,
+                *(cell for one in each for cell in (int(one.label), one.score, "" if one.dice is None else one.dice)),
+            )
+            for each in zip(*of_classes, strict=True)
+        ),
+    )
+
+
+def read_predictions(path: Path) -> dict[FindingKind, list[Prediction]]:
+    """Read the file that `write_predictions` wrote.
+
+    Raises:
+        DatasetError: The file cannot be read, or is not such a file.
+    """
+    table = read_table(path, PREDICTION_COLUMNS, "Name a directory that glam-node research evaluate wrote.")
+    try:
+        return {kind: [_prediction(row, kind) for row in table.rows] for kind in CHANNELS}
+    except ValueError as error:
+        raise DatasetError(f"{path} has a value that is not a number: {error}.") from error
+
+
+def _prediction(row: Row, kind: FindingKind) -> Prediction:
+    label, score, dice = (row.get(f"{kind}_{what}") for what in ("label", "score", "dice"))
+    return Prediction(
+        row.get("image_id"), row.get("patient"), bool(int(label)), float(score), float(dice) if dice else None
     )
 
 

@@ -19,6 +19,7 @@ from glam_node.research.evaluation.report.tables import (
     kinds_of,
     measures_table,
     operating_point_table,
+    subgroup_table,
 )
 
 STYLE = """
@@ -68,12 +69,13 @@ class Heading:
 
 def render_report(evaluation: Evaluation, heading: Heading, gallery: Sequence[Exhibit]) -> str:
     """Render the whole document; every text in it is escaped."""
+    tables = comparison_table(evaluation.comparisons), operating_point_table(evaluation)
     body = [
         f"<h1>{escape(heading.title)}</h1>",
         *(f'<p class="warning">{escape(text)}</p>' for text in _warnings(heading)),
         _facts(heading, evaluation),
         *_classes(evaluation),
-        *(_section(table) for table in (comparison_table(evaluation), operating_point_table(evaluation)) if table.rows),
+        *(_section(table) for table in tables if table.rows),
         *_remarks(evaluation),
         *_gallery(gallery),
         *_failures(evaluation.models),
@@ -116,6 +118,7 @@ def _classes(evaluation: Evaluation) -> Iterator[str]:
         charts = "".join(draw(chart) for chart in _charts(evaluation.models, place, str(kind)))
         yield f'<div class="charts">{charts}</div>'
         yield f'<div class="side">{_table(froc_table(evaluation, place))}{_table(area_table(evaluation, place))}</div>'
+        yield _table(subgroup_table(evaluation, place))
 
 
 def _charts(models: Sequence[ModelEvaluation], place: int, kind: str) -> list[Chart]:

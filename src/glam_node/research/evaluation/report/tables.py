@@ -1,11 +1,12 @@
 """An evaluation as tables of text, with the same rows for the report and the terminal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from glam_node.inference.findings import FindingKind
 from glam_node.research.evaluation.evaluate_models import ClassMeasures, Evaluation, ModelEvaluation
 from glam_node.research.evaluation.measure.bootstrap import Estimate
+from glam_node.research.evaluation.measure.comparison import Comparison
 from glam_node.research.evaluation.measure.localisation import FindingMeasures, OverlapMeasures
 from glam_node.research.evaluation.measure.tuning import ClassTuning
 
@@ -32,6 +33,10 @@ def estimate_text(estimate: Estimate | None, digits: int = 3) -> str:
 
 def _number(value: float | None, digits: int = 3) -> str:
     return NONE if value is None else f"{value:.{digits}f}"
+
+
+def _p_value(value: float | None) -> str:
+    return NONE if value is None else f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
 
 
 _SCORES: tuple[tuple[str, Callable[[ClassMeasures], Estimate]], ...] = (
@@ -145,18 +150,41 @@ def _point_row(model: ModelEvaluation, each: ClassTuning) -> tuple[str, ...]:
     return f"{model.name}, {each.kind}", *numbers, reached, f"{pair.mean_dice:.3f}" if pair else NONE
 
 
-def comparison_table(evaluation: Evaluation) -> TextTable:
+def subgroup_table(evaluation: Evaluation, place: int) -> TextTable:
+    """Return the table of the first model's measures of each group of images."""
+    model = evaluation.models[0]
+    rows = tuple(
+        (
+            f"{each.name} ({each.positives} images with, {each.negatives} without)",
+            *(estimate_text(one) for one in (each.roc_auc, each.sensitivity, each.specificity, each.dice)),
+        )
+        for each in model.classes[place].subgroups
+    )
+    columns = (f"Images of {model.name}", "ROC AUC", "Sensitivity", "Specificity", "Dice of the map")
+    return TextTable("Subgroups", columns, rows)
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> TextTable:
     """Return the table that compares the first model with the others."""
     rows = tuple(
         (
             f"{each.first} against {each.other}, {each.kind}",
             estimate_text(each.dice_difference),
             estimate_text(each.dice_ratio, 2),
+            _p_value(each.dice_p_value),
             estimate_text(each.roc_auc_difference),
+            _p_value(each.roc_auc_p_value),
         )
-        for each in evaluation.comparisons
+        for each in comparisons
     )
-    columns = ("Same images, same resamples", "Dice, difference", "Dice, ratio", "ROC AUC of images, difference")
+    columns = (
+        "Same images, same resamples",
+        "Dice, difference",
+        "Dice, ratio",
+        "p (permutation)",
+        "ROC AUC of images, difference",
+        "p (DeLong)",
+    )
     return TextTable("Comparison", columns, rows)
 
 
