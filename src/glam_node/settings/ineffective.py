@@ -43,6 +43,8 @@ def without_effect(settings: Settings) -> Iterator[Problem]:
         yield from _problems_of_keys("console", _changed(console), "console.port is 0, so there is no console")
     elif console.oidc.issuer is None:
         yield from _problems_of_keys("console.oidc", _changed(console.oidc), "console.oidc.issuer is unset")
+    if not settings.hl7.port:
+        yield from _problems_of_keys("hl7", _changed(settings.hl7), "hl7.port is 0, so HL7 messages are not accepted")
     if not alerts.webhook_url and alerts.smtp_host is None:
         reason = "neither alerts.webhook_url nor alerts.smtp_host is set, so no alert is sent"
         yield from _problems_of_keys("alerts", _changed(alerts), reason)

@@ -16,9 +16,10 @@ from glam_node.settings.schema import Settings
 NODE = "glam-node serve, and every glam-node worker"
 RECEIVER = "glam-node serve (receiver)"
 CONSOLE = "glam-node serve (console)"
+HL7 = "glam-node serve (hl7)"
 MODEL = "glam-node serve (worker, dispatcher), and every glam-node worker"
 
-PROCESSES = ("dispatcher", "sender", "worker", "console", "receiver")
+PROCESSES = ("dispatcher", "sender", "worker", "console", "hl7", "receiver")
 """The processes that use settings, in the order in which a reload restarts them."""
 
 _DISPATCHER = ("dispatcher",)
@@ -26,18 +27,21 @@ _JUDGEMENT = ("dispatcher", "worker", "console")
 _PEERS = ("dispatcher", "sender", "console", "receiver")
 
 EFFECTS: Mapping[KeyPath, tuple[str, ...] | str] = {
-    ("node",): _PEERS,
+    ("node",): (*_PEERS[:-1], "hl7", "receiver"),
     ("node", "host"): RECEIVER,
     ("node", "port"): RECEIVER,
     ("node", "receiver_processes"): RECEIVER,
     ("tls",): RECEIVER,
     ("peers",): _PEERS,
     ("destinations",): PROCESSES,
-    ("sources",): _DISPATCHER,
+    ("sources",): ("dispatcher", "hl7"),
+    ("hl7",): ("dispatcher", "console", "hl7"),
+    ("hl7", "host"): HL7,
+    ("hl7", "port"): HL7,
     ("assembly",): _DISPATCHER,
     ("eligibility",): _JUDGEMENT,
     ("rules",): _JUDGEMENT,
-    ("storage",): ("dispatcher", "worker", "console", "receiver"),
+    ("storage",): ("dispatcher", "worker", "console", "hl7", "receiver"),
     ("storage", "root"): NODE,
     ("retention",): _DISPATCHER,
     ("inference",): MODEL,

@@ -48,7 +48,8 @@ class RuleSettings(Section):
     destinations: tuple[Name, ...] | None = None
     """Names of the destinations that the results are sent to; unset: all."""
     priority: Literal["urgent", "screening", "backfill"] | None = None
-    """Priority of the study; unset: that of the peer that sent it."""
+    """Priority of the study; unset: that of its order, or of the peer that sent it. A rule about results sets that of
+    the results: of their delivery, and of the study in the HL7 message."""
     results: tuple[AnalysisKind, ...] | None = None
     """Kinds of result to send, of those that a destination asks for; unset: all of them."""
     hold_time: Seconds | None = None
@@ -85,7 +86,5 @@ class RuleSettings(Section):
         after = "the rule is evaluated after the analysis (it asks about results, chooses kinds, holds or notifies)"
         if self.level == "image" or self.then in ("ignore", "dry_run"):
             raise contradiction("then", f'{after}: it must be "analyse", "shadow" or "hold", with level = "study"')
-        if self.priority is not None:
-            raise contradiction("priority", f"{after}, when the priority has had its effect: set it in another rule")
         if self.results == ():
             raise contradiction("results", 'is empty: to send no result, set then = "shadow"')

@@ -10,6 +10,7 @@ from glam_node.settings.audit import AuditSettings
 from glam_node.settings.canary import CanarySettings
 from glam_node.settings.console import ConsoleSettings
 from glam_node.settings.destinations import CStoreSettings, DestinationSettings
+from glam_node.settings.hl7 import HL7ListenerSettings, check_listener
 from glam_node.settings.inference import InferenceSettings
 from glam_node.settings.peers import PeerSettings, distinct
 from glam_node.settings.rules import RuleSettings
@@ -198,6 +199,7 @@ class Settings(Section):
     peers: Annotated[dict[Name, PeerSettings], AfterValidator(distinct)] = Field(default={})
     destinations: dict[Name, DestinationSettings] = Field(default={})
     sources: dict[Name, SourceSettings] = Field(default={})
+    hl7: HL7ListenerSettings = HL7ListenerSettings()
     assembly: AssemblySettings = AssemblySettings()
     eligibility: EligibilitySettings = EligibilitySettings()
     rules: dict[Name, RuleSettings] = Field(default={})
@@ -238,6 +240,13 @@ class Settings(Section):
             raise contradiction(
                 "console.port", f"{self.console.port} is already {taken}; choose another, or another console.host"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _listens_to_hl7_on_a_port_of_its_own(self) -> Self:
+        node = {"node.port": (self.node.host, self.node.port)} if self.tls.plain else {}
+        others = {**node, "tls.port": (self.node.host, self.tls.port or 0)}
+        check_listener(self.hl7, self.sources, {**others, "console.port": (self.console.host, self.console.port)})
         return self
 
     @model_validator(mode="after")

@@ -22,7 +22,7 @@ from glam_node.node.console import connections
 from glam_node.node.console.app import create_console
 from glam_node.node.console.connections import Guard
 from glam_node.node.console.server import configuration
-from glam_node.node.run.console_sockets import listening_sockets
+from glam_node.node.run.listening_sockets import console_sockets
 from glam_node.node.run.supervisor import Child, stop_together
 from glam_node.node.tls.contexts import CertificateFiles, server_context
 from glam_node.node.tls.reloading import ReloadingContext
@@ -127,7 +127,7 @@ def restartable(path: Path, signed: Signed | None) -> Iterator[tuple[Child, int]
     with node.settings_path.open("a") as settings:
         settings.write(f"[console]\nport = {chosen.port}\n{more}\n")
     node.build()
-    sockets = listening_sockets(chosen)
+    sockets = console_sockets(chosen)
     child = Separate("console", node.environment(), sockets)
     try:
         wait_until(lambda: all_ready([child]))

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from glam_node.node.domain.event import Event
     from glam_node.settings.schema import Settings
 
-REFUSALS = (EventKind.ASSOCIATION_REJECTED, EventKind.ASSOCIATION_ABORTED, EventKind.INSTANCE_REFUSED)
+REFUSALS = (
+    *(EventKind.ASSOCIATION_REJECTED, EventKind.ASSOCIATION_ABORTED, EventKind.INSTANCE_REFUSED),
+    EventKind.MESSAGE_REFUSED,
+)
 REFUSED_SHOWN, LOOKED_AT = 5, 100
 """Number of refusals of each kind to show, and number of the newest events to search for them."""
 IN_DOUBT_SHOWN = INCOMPLETE_SHOWN = HELD_SHOWN = 20

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from glam_node.node.console.app import create_console
 from glam_node.node.console.connections import ACCEPTED_AT_ONCE, Guard, GuardedConnection
-from glam_node.node.run.console_sockets import listening_sockets
+from glam_node.node.run.listening_sockets import console_sockets
 from glam_node.node.run.process import Running, run_process
 from glam_node.node.run.process_lifecycle import inherited_sockets
 from glam_node.node.tls.contexts import CertificateFiles, server_context
@@ -38,7 +38,7 @@ def run(running: Running) -> None:
         files = CertificateFiles("console", chosen.certificate, chosen.key)
         encryption = ReloadingContext(files, partial(server_context, client_certificate=ssl.CERT_NONE))
         encryption.current()
-    sockets = inherited_sockets() or listening_sockets(chosen)
+    sockets = inherited_sockets() or console_sockets(chosen)
     guard = Guard(encryption, chosen.trusted_proxies)
     server = uvicorn.Server(configuration(app, chosen, guard))
     thread = threading.Thread(target=_serve, args=(server, sockets, running.stop), name="console")

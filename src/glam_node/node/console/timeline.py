@@ -12,6 +12,9 @@ from glam_node.node.domain.words import counted
 NAMES: Mapping[EventKind, str] = {
     EventKind.INSTANCE_STORED: "received",
     EventKind.INSTANCE_DUPLICATE: "received again",
+    EventKind.ORDER_RECEIVED: "order of the hospital",
+    EventKind.ORDER_FETCHED: "fetched for an order",
+    EventKind.PATIENT_CHANGED: "patient corrected or merged",
     EventKind.STUDY_COMPLETE: "complete",
     EventKind.STUDY_INELIGIBLE: "decision: not analysed",
     EventKind.JOB_SUBMITTED: "decision: to be analysed",
@@ -51,6 +54,8 @@ OF_NO_STUDY = frozenset(
         EventKind.ASSOCIATION_REJECTED,
         EventKind.ASSOCIATION_ABORTED,
         EventKind.INSTANCE_REFUSED,
+        EventKind.MESSAGE_REFUSED,
+        EventKind.ORDER_GIVEN_UP,
         EventKind.COMMITMENT_REPORTED,
         EventKind.COMMITMENT_ABANDONED,
         EventKind.CONFLICT_RETIRED,

@@ -12,7 +12,7 @@ from glam_node.node.db import standing
 from glam_node.node.db.changes import change, claim, insert_missing, lock, mark_changed
 from glam_node.node.db.tables import DeliveryRow, JobRow
 from glam_node.node.domain.delivery import Delivery, DeliveryState
-from glam_node.node.domain.job import JobState
+from glam_node.node.domain.job import JobState, Priority
 
 
 def add_missing(session: Session, deliveries: Sequence[Delivery]) -> list[Delivery]:
@@ -81,7 +81,7 @@ def claim_due(session: Session, destination: str, *, now: datetime, until: datet
     If only deliveries that must be sent alone are due, one of them is claimed.
     """
     due = and_(_due(now), DeliveryRow.destination == destination)
-    order = (DeliveryRow.created_at, DeliveryRow.sop_class_uid, DeliveryRow.delivery_id)
+    order = (DeliveryRow.priority, DeliveryRow.created_at, DeliveryRow.sop_class_uid, DeliveryRow.delivery_id)
     values = {"attempt": DeliveryRow.attempt + 1, "next_attempt_at": until}
     together = and_(due, DeliveryRow.alone.is_(False))
     claimed = claim(session, DeliveryRow, DeliveryRow.delivery_id, together, order, limit, **values)
@@ -273,5 +273,6 @@ def _delivery(row: DeliveryRow) -> Delivery:
         stored_at=row.stored_at,
         transaction_count=row.transaction_count,
         warning=row.warning,
+        priority=Priority(row.priority),
         alone=row.alone,
     )

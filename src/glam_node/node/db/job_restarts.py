@@ -1,4 +1,4 @@
-"""Restarts of inference jobs that people ask for."""
+"""Changes of inference jobs that wait or have ended: restarts that people ask for, and another priority."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from glam_node.node.db.changes import change
 from glam_node.node.db.tables import JobRow
-from glam_node.node.domain.job import FailureKind, JobState
+from glam_node.node.domain.job import FailureKind, JobState, Priority
 
 
 def retry(session: Session, job_id: str, now: datetime) -> bool:
@@ -36,3 +36,10 @@ def write_again(session: Session, job_id: str, destinations: Sequence[str] | Non
     values: dict[str, Any] = {"attempt": 0, "next_attempt_at": now, "announced_at": None, "finished_at": None}
     values |= {"waiting_since": now, "destinations": None if destinations is None else list(destinations)}
     return bool(change(session, JobRow, condition, state=JobState.PENDING, **values))
+
+
+def set_priority(session: Session, study_instance_uid: str, priority: Priority) -> int:
+    """Give the waiting jobs of a study another priority, announce them again, and return their number."""
+    waits = and_(JobRow.study_instance_uid == study_instance_uid, JobRow.state == JobState.PENDING)
+    other = and_(waits, JobRow.priority != priority)
+    return len(change(session, JobRow, other, priority=priority, announced_at=None))

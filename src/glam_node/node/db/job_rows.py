@@ -27,7 +27,13 @@ def as_job(row: JobRow) -> InferenceJob:
         started_at=row.started_at,
         finished_at=row.finished_at,
         stage_seconds=tuple((str(stage), float(seconds)) for stage, seconds in row.stage_seconds),
-        routing=Routing(row.rule, row.shadow, _names(row.destinations), _names(row.results)),
+        routing=Routing(
+            row.rule,
+            row.shadow,
+            _names(row.destinations),
+            _names(row.results),
+            None if row.result_priority is None else Priority(row.result_priority),
+        ),
         written_for=row.written_for
         and {name: WrittenKinds(one["settings_digest"], tuple(one["kinds"])) for name, one in row.written_for.items()},
         submitted_routing=None if row.submitted_routing is None else _routing(row.submitted_routing),
@@ -41,6 +47,7 @@ def routing_values(routing: Routing) -> dict[str, Any]:
         "shadow": routing.shadow,
         "destinations": None if routing.destinations is None else list(routing.destinations),
         "results": None if routing.results is None else list(routing.results),
+        "result_priority": None if routing.priority is None else int(routing.priority),
     }
 
 

@@ -10,16 +10,23 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from glam_node.node.db import canary
 from glam_node.node.db.tables import StudyRow
-from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, Study
+from glam_node.node.domain.study import LEGAL_STANDINGS, Holder, Standing, Study
 
 Tally = dict[tuple[str, ...], int]
 
 # This text must equal the condition of the partial index ix_studies_not_free, so that the database uses the index.
 _NOT_FREE = "studies.standing <> 'FREE'"
+HELD_BY_RULE = f"{_NOT_FREE} AND studies.held_by = 'rule'"
+"""Condition of the studies that a rule holds, for the same index."""
 
 
 def set_standing(
-    session: Session, study: Study, standing: Standing, reason: str, held_until: datetime | None = None
+    session: Session,
+    study: Study,
+    standing: Standing,
+    reason: str,
+    held_until: datetime | None = None,
+    held_by: Holder = Holder.PERSON,
 ) -> Study:
     """Free, hold or set aside the study because of `reason`, and return it.
 
@@ -29,6 +36,7 @@ def set_standing(
         standing: The new standing.
         reason: The reason, for people.
         held_until: The time at which the node releases a study that is held; None if a person releases it.
+        held_by: What holds the study, for a study that is held.
 
     Raises:
         ValueError: The transition is not legal.
@@ -37,8 +45,25 @@ def set_standing(
     if standing not in LEGAL_STANDINGS[Standing(row.standing)]:
         raise ValueError(f"study {study.study_instance_uid} cannot go from {row.standing} to {standing}")
     row.standing, row.standing_reason, row.held_until = standing, reason, held_until
+    row.held_by = held_by if standing is Standing.HELD else Holder.NONE
     row.version = StudyRow.version + 1
     return replace(study, standing=standing, standing_reason=reason)
+
+
+def hold_for_patient(session: Session, study: Study, reason: str) -> Study:
+    """Hold a study until a person decides about its patient, even if it was held for a time or by a rule before."""
+    row = session.get_one(StudyRow, study.study_instance_uid, with_for_update={"key_share": True})
+    if row.standing == Standing.HELD:
+        reason = f"{reason}; before: {row.standing_reason}" if row.standing_reason else reason
+        row.standing_reason, row.held_until, row.held_by = reason, None, Holder.PATIENT
+        row.version = StudyRow.version + 1
+        return replace(study, standing_reason=reason)
+    return set_standing(session, study, Standing.HELD, reason, held_by=Holder.PATIENT)
+
+
+def holder(session: Session, study_instance_uid: str) -> Holder:
+    """Return what holds the study."""
+    return Holder(session.get_one(StudyRow, study_instance_uid, populate_existing=True).held_by)
 
 
 def to_release(session: Session, now: datetime) -> list[str]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from glam_node.node.domain.job import Priority
+
 
 class DeliveryState(StrEnum):
     """State of a delivery."""
@@ -50,5 +52,7 @@ class Delivery:
     """Number of storage commitment requests that named the object."""
     warning: str = ""
     """Warning of the destination when it stored the object (a warning status); empty for none."""
+    priority: Priority = Priority.SCREENING
+    """Priority of the results, by which results for one destination are sent."""
     alone: bool = False
     """True if the connection was lost while the object was sent: it is sent again after all others, by itself."""

@@ -21,6 +21,12 @@ class EventKind(StrEnum):
     INSTANCE_DUPLICATE = "instance_duplicate"
     INSTANCE_REFUSED = "instance_refused"
 
+    MESSAGE_REFUSED = "message_refused"
+    ORDER_RECEIVED = "order_received"
+    ORDER_FETCHED = "order_fetched"
+    ORDER_GIVEN_UP = "order_given_up"
+    PATIENT_CHANGED = "patient_changed"
+
     STUDY_COMPLETE = "study_complete"
     STUDY_INELIGIBLE = "study_ineligible"
     JOB_SUBMITTED = "job_submitted"
@@ -116,6 +122,15 @@ class EventDetail(TypedDict, total=False):
     byte_count: int
     patient_mismatch: bool
     same_bytes: bool
+
+    # HL7 messages of the hospital
+    control_id: str
+    """MSH-10 of the message."""
+    step: str
+    """Step of an order, as in `domain.imaging_order.OrderStep`."""
+    source: str
+    sent_to: Sequence[str]
+    """Destinations that have results for the patient as the images name her."""
 
     # Analysis
     priority: str

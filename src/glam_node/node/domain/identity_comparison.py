@@ -60,14 +60,19 @@ def difference_among(images: Iterable[ImageIdentity]) -> Difference | None:
     return None
 
 
-def _two_people(one: ImageIdentity, other: ImageIdentity) -> str:
-    """Return why two images may be of two people; empty if they are of one. The comparison is symmetric."""
-    answers = {
+def compared(one: ImageIdentity, other: ImageIdentity) -> dict[str, Answer]:
+    """Return how the facts about the patient compare, by the name of the fact. The comparison is symmetric."""
+    return {
         "birth date": _birth_dates(one.birth_date, other.birth_date),
         "sex": _sexes(one.sex, other.sex),
         "Patient ID": _numbers(one, other),
         "name": _names(one, other),
     }
+
+
+def _two_people(one: ImageIdentity, other: ImageIdentity) -> str:
+    """Return why two images may be of two people; empty if they are of one. The comparison is symmetric."""
+    answers = compared(one, other)
     contradicting = [fact for fact, answer in answers.items() if answer is Answer.CONTRADICTS]
     if contradicting:
         return f"{_listed(contradicting)} differ" if len(contradicting) > 1 else f"{contradicting[0]} differs"

@@ -64,6 +64,8 @@ class Routing:
     """Names of the destinations; None for all."""
     results: tuple[str, ...] | None = None
     """Kinds of results, of those that a destination asks for; None for all."""
+    priority: Priority | None = None
+    """Priority of the results, as a rule about results chooses it; None for that of the job."""
 
     def same_way(self, other: "Routing") -> bool:
         """Return whether results go to the same destinations, regardless of the rule that decided."""

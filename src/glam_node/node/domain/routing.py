@@ -53,7 +53,7 @@ class SiteRule:
     destinations: tuple[str, ...] | None = None
     """Names of the destinations; None for all."""
     priority: Priority | None = None
-    """Priority of the job; None for the priority of the sender."""
+    """Priority of the job, or of the results if the rule is about them; None for the priority of the sender."""
     of_results: bool = False
     """True if the rule is evaluated after the analysis."""
     results: tuple[str, ...] | None = None
@@ -126,7 +126,7 @@ class ResultDecision:
         """Return the routing of the results, which keeps a shadow, and the destinations if the rule names none."""
         destinations = before.destinations if self.rule.destinations is None else self.rule.destinations
         shadow = before.shadow or self.rule.action is Action.SHADOW
-        return Routing(self.rule.title, shadow, destinations, self.rule.results)
+        return Routing(self.rule.title, shadow, destinations, self.rule.results, self.rule.priority)
 
     def held_until(self, now: datetime) -> datetime | None:
         """Return the time at which a held study is released; None if a person releases it."""
@@ -160,7 +160,8 @@ def _outcome_of_results(rule: SiteRule) -> str:
         return "in shadow, nothing is sent"
     later = "" if rule.hold_time_s is None else f"after {rule.hold_time_s:g} s, or "
     held = f" {later}when a person releases the study" if rule.action is Action.HOLD else ""
-    return f"the results{goes_to or ' are sent'}{kinds}{held}"
+    urgency = "" if rule.priority is None else f" with priority {rule.priority.name.lower()}"
+    return f"the results{goes_to or ' are sent'}{kinds}{urgency}{held}"
 
 
 def _first_that_holds(rules: Iterable[SiteRule], judged: Eligibility, headers: Headers) -> tuple[SiteRule, int] | None:

@@ -48,6 +48,17 @@ class Standing(StrEnum):
     """All work on the study has stopped and its files are removed in time; a release resumes the work."""
 
 
+class Holder(StrEnum):
+    """What holds a study, which decides what may release it; a person may release every study."""
+
+    NONE = ""
+    PERSON = "person"
+    RULE = "rule"
+    """A rule of the site; a time or a message of the hospital may release the study."""
+    PATIENT = "patient"
+    """A correction or merge of the patient, about which a person decides."""
+
+
 LEGAL_STANDINGS: dict[Standing, frozenset[Standing]] = {
     Standing.FREE: frozenset({Standing.HELD, Standing.SET_ASIDE}),
     Standing.HELD: frozenset({Standing.FREE, Standing.SET_ASIDE}),

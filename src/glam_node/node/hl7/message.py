@@ -80,22 +80,21 @@ class Message:
         return next((segment for segment in self.segments if segment.name == name), None)
 
 
-def parse(data: bytes) -> Message:
+def parse(data: bytes, undeclared: str = "") -> Message:
     """Return the message in these bytes, decoded by the character set that MSH-18 declares.
 
     Segments may end with CR, as the standard says, or with LF or both, as some systems send.
 
+    Args:
+        data: The message, without its frame.
+        undeclared: Codec of a message that declares none; empty for UTF-8 if it can be, else ISO 8859-1.
+
     Raises:
         NotHL7: The bytes are no message, or are not in the character set that they declare.
     """
-    if not data.startswith(b"MSH") or len(data) < 8:
-        raise NotHL7("does not begin with MSH")
-    separator = data[3:4].decode("latin-1")
-    encoding = data[4:8].decode("latin-1")
-    if separator.isalnum() or separator < " " or len(set(separator + encoding)) != 5:
-        raise NotHL7("declares no usable separators in MSH-1 and MSH-2")
+    separator, encoding = _separators(data)
     try:
-        text = data.decode(_codec(data, separator))
+        text = data.decode(_codec(data, separator, undeclared))
     except (UnicodeDecodeError, LookupError):
         raise NotHL7("is not in the character set that MSH-18 declares") from None
     lines = [line for line in text.replace("\n", "\r").split("\r") if line.strip()]
@@ -105,12 +104,32 @@ def parse(data: bytes) -> Message:
     return Message(tuple(segments))
 
 
-def _codec(data: bytes, separator: str) -> str:
+def parse_header(data: bytes) -> Message:
+    """Return only the MSH of a message, whose bytes may be cut short or in an unknown character set; raise NotHL7."""
+    separator, encoding = _separators(data)
+    first = data.replace(b"\n", b"\r").split(b"\r", 1)[0].decode("latin-1")
+    name, *fields = first.split(separator)
+    return Message((Segment((name, separator, *fields), encoding),))
+
+
+def _separators(data: bytes) -> tuple[str, str]:
+    if not data.startswith(b"MSH") or len(data) < 8:
+        raise NotHL7("does not begin with MSH")
+    separator = data[3:4].decode("latin-1")
+    encoding = data[4:8].decode("latin-1")
+    if separator.isalnum() or separator < " " or len(set(separator + encoding)) != 5:
+        raise NotHL7("declares no usable separators in MSH-1 and MSH-2")
+    return separator, encoding
+
+
+def _codec(data: bytes, separator: str, undeclared: str) -> str:
     """Return the codec that MSH-18 declares; a message that declares none is UTF-8 if it can be."""
     fields = data.replace(b"\n", b"\r").split(b"\r", 1)[0].decode("latin-1").split(separator)
     stated = fields[17].split(fields[1][1:2] or "~")[0].strip() if len(fields) > 17 else ""
     if stated:
         return _CODECS[stated.upper()]
+    if undeclared:
+        return undeclared
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:

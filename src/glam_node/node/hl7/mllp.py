@@ -42,6 +42,15 @@ class FrameReader:
         if len(self._bytes) > self._maximum_bytes:
             raise TooLong
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return bool(self._bytes)
+
+    def begun(self, length: int) -> bytes:
+        """Return the first bytes of the frame that has begun."""
+        return bytes(self._bytes[1 : length + 1])
+
     def next(self) -> bytes | None:
         """Return the next complete message, or None."""
         end = self._bytes.find(END, max(0, self._searched - 1))

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from glam_node import __version__
 from glam_node.inference.findings import AlgorithmIdentification, ImageFindings
 from glam_node.inference.mammogram import Laterality, ViewPosition
+from glam_node.node.domain.patient_change import CorrectedPatient
 from glam_node.result_kinds import KINDS_BY_NAME
 
 _UID_NAMESPACE = uuid.UUID("9d3a3a3c-7a54-5d0f-8f43-0d0f6b5f2a11")
@@ -49,6 +50,8 @@ class ResultIdentity:
     """SHA-256 of the settings that change results and of the version of the writers; part of every derived UID."""
     versions: tuple[tuple[str, str], ...] = ()
     """SOP Instance UID and digest of the bytes of each image; part of the UIDs derived from that image."""
+    patient: CorrectedPatient | None = None
+    """Patient whom results name in place of the one in the images; part of every derived UID."""
     created_at: datetime | None = None
     """Creation time of the objects; the only part of them that sources and findings do not determine."""
 
@@ -99,6 +102,8 @@ class ResultIdentity:
         versions = dict(self.versions)
         sources = sorted(f"{uid} {versions.get(uid, '')}" for uid in sop_instance_uids)
         made_of = [role, sources, _facts_of(algorithm), self.settings_digest]
+        if self.patient is not None:
+            made_of.append(asdict(self.patient))
         return f"2.25.{uuid.uuid5(_UID_NAMESPACE, json.dumps(made_of)).int}"
 
     @property

@@ -11,6 +11,7 @@ from pydicom.sr.coding import Code
 
 from glam_node.inference.findings import AlgorithmIdentification, FindingKind, Findings, ImageFindings
 from glam_node.inference.mammogram import Laterality
+from glam_node.node.domain.job import Priority
 from glam_node.node.domain.words import unstopped
 from glam_node.node.errors import PermanentError
 from glam_node.node.hl7.message import CHARACTER_SETS
@@ -32,8 +33,13 @@ from glam_node.node.results.time_zone import zone_of
 
 ABNORMAL = "A"
 """HL7 table 0078: abnormal. The node never states that something is normal."""
-AS_SOON_AS_POSSIBLE, ROUTINE = "A", "R"
+STAT, AS_SOON_AS_POSSIBLE, ROUTINE = "S", "A", "R"
 """HL7 table 0485."""
+_PRIORITIES: Mapping[Priority | None, str] = {
+    Priority.URGENT: STAT,
+    Priority.SCREENING: ROUTINE,
+    Priority.BACKFILL: ROUTINE,
+}
 _STUDY = "study"
 
 
@@ -68,6 +74,8 @@ class MessageContent:
     objects: Sequence[ReferencedObject] = ()
     notice: Notice | None = None
     """The reason why the study was not analysed; None if it was."""
+    priority: Priority | None = None
+    """Priority that a rule about results chose; None for that of the scores."""
     corrects: bool = False
     """Whether an earlier message of the study was sent to the destination."""
 
@@ -129,7 +137,8 @@ def message_values(form: MessageForm, content: MessageContent, identity: ResultI
             **study_values(first),
             **_category(content),
             "flag": ABNORMAL if any(flags.values()) else "",
-            "priority": AS_SOON_AS_POSSIBLE if flags[FindingKind.MALIGNANT] else ROUTINE,
+            "priority": _PRIORITIES.get(content.priority)
+            or (AS_SOON_AS_POSSIBLE if flags[FindingKind.MALIGNANT] else ROUTINE),
         },
         "algorithm": {
             "name": algorithm.algorithm_name,

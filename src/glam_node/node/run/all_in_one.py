@@ -20,8 +20,8 @@ from glam_node.node.bootstrap.base_node import (
 )
 from glam_node.node.db import console_sessions
 from glam_node.node.errors import PermanentError, TransientError
-from glam_node.node.run.console_sockets import listening_sockets
 from glam_node.node.run.forked import execute
+from glam_node.node.run.listening_sockets import console_sockets, hl7_sockets
 from glam_node.node.run.live_settings import LiveSettings
 from glam_node.node.run.process import until_it_works
 from glam_node.node.run.process_lifecycle import NotedSignals, keep_private
@@ -117,7 +117,9 @@ def _start(children: Children, settings: Settings, environment: dict[str, str]) 
         names.insert(0, "worker")  # which takes the longest to be ready
     programs = [role_program(name, environment) for name in names]
     if settings.console.port:
-        programs.append(role_program("console", environment, listening_sockets(settings.console)))
+        programs.append(role_program("console", environment, console_sockets(settings.console)))
+    if settings.hl7.port:
+        programs.append(role_program("hl7", environment, hl7_sockets(settings.hl7)))
     if broker is not None:
         _wait_for_broker(broker)
     gc.freeze()  # a collection would write to the memory that the processes share
@@ -156,6 +158,6 @@ def _attend(children: Children, live: LiveSettings, signals: NotedSignals, ready
 def _stop(children: Children) -> None:
     """Stop the processes in the order of the data flow, so that none waits for one that has stopped."""
     log.info("stopping")
-    stop_together(child for name, child in children.items() if name == "receiver")
+    stop_together(child for name, child in children.items() if name in ("receiver", "hl7"))
     stop_together(child for name, child in children.items() if name != "broker")
     stop_together(children.values())

@@ -8,7 +8,8 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 from glam_node.node.bootstrap import Node, database_trouble
-from glam_node.node.db import studies, workers
+from glam_node.node.bootstrap.hospital import change_policy
+from glam_node.node.db import imaging_orders, studies, workers
 from glam_node.node.db.engine import reading
 from glam_node.node.domain.job import Priority
 from glam_node.node.errors import TransientError
@@ -22,6 +23,8 @@ from glam_node.node.worker.queue import CeleryQueue
 from glam_node.node.workflow.assemble.completion import close_complete_studies
 from glam_node.node.workflow.assemble.rule_headers import headers_of_complete_studies
 from glam_node.node.workflow.assemble.submit import announce_waiting_jobs, submit_complete_studies
+from glam_node.node.workflow.operate.imaging_orders import release_read_studies
+from glam_node.node.workflow.operate.patient_changes import check_arrived
 from glam_node.node.workflow.operate.recovery import recover, shorten_impossible_waits
 from glam_node.node.workflow.operate.retention import finish_retirement, retire, retire_newer_versions
 from glam_node.node.workflow.operate.standing import release_when_due
@@ -109,6 +112,7 @@ def tidy(node: Node, now: datetime) -> None:
     with database_trouble(node.settings):
         with node.sessions.begin() as session:
             workers.remove_unseen(session, now - WORKERS_REMEMBERED)
+            imaging_orders.remove_old(session, now - node.retention_policy.age)
         node.store.require()
         retire_newer_versions(node.sessions, node.store, node.retention_policy, now)
         while retire(node.sessions, node.store, node.retention_policy, now):
@@ -213,9 +217,12 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
             recover(session, now)
         with node.sessions.begin() as session:
             release_when_due(session, now)
+            release_read_studies(session, now)
         _need_room(node)
         with node.sessions.begin() as session:
             close_complete_studies(session, now, node.assembly_policy, node.confirmations)
+        with node.sessions.begin() as session:
+            check_arrived(session, change_policy(node.settings.hl7), now)
         headers = headers_of_complete_studies(node.sessions, node.store, node.submission_policy.site)
         with node.sessions.begin() as session:
             submit_complete_studies(session, now, node.submission_policy, headers)

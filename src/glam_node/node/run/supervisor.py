@@ -74,7 +74,7 @@ def role_program(role: str, environment: Mapping[str, str], sockets: Sequence[so
         WORKER_GRACE_S if role == "worker" else GRACE_S,
         reads_again=role == "receiver",
         ends_its_work=role == "worker",
-        drains=role == "console",
+        drains=role in ("console", "hl7"),
         sockets=sockets,
     )
 

@@ -11,6 +11,12 @@ from glam_node.node.db.tables.accounts_and_events import (
 )
 from glam_node.node.db.tables.base import Base
 from glam_node.node.db.tables.canary import CanaryRow
+from glam_node.node.db.tables.hospital import (
+    HospitalMessageRow,
+    ImagingOrderRow,
+    PatientChangeRow,
+    PatientMergeRow,
+)
 from glam_node.node.db.tables.jobs_and_deliveries import (
     CommitmentRequestRow,
     DeliveryRow,
@@ -33,8 +39,12 @@ __all__ = [
     "DeliveryRow",
     "DestinationRow",
     "EventRow",
+    "HospitalMessageRow",
+    "ImagingOrderRow",
     "InstanceRow",
     "JobRow",
+    "PatientChangeRow",
+    "PatientMergeRow",
     "SessionRow",
     "StorageRow",
     "StudyRow",

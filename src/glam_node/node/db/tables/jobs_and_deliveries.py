@@ -43,6 +43,7 @@ class JobRow(Base):
     written_for: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     results: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     submitted_routing: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    result_priority: Mapped[int | None] = mapped_column(SmallInteger)
 
 
 class WorkerRow(Base):
@@ -94,6 +95,7 @@ class DeliveryRow(Base):
     stored_at: Mapped[datetime | None]
     warning: Mapped[str] = mapped_column(Text, default="", server_default="")
     alone: Mapped[bool] = mapped_column(default=False, server_default=false())
+    priority: Mapped[int] = mapped_column(SmallInteger, default=1, server_default="1")
 
 
 class DestinationRow(Base):

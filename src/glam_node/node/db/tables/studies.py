@@ -38,6 +38,7 @@ class StudyRow(Base):
     standing: Mapped[str] = mapped_column(String(16), default="FREE")
     standing_reason: Mapped[str] = mapped_column(Text, default="")
     held_until: Mapped[datetime | None]
+    held_by: Mapped[str] = mapped_column(String(16), default="", server_default="")
     version: Mapped[int] = mapped_column(default=0, server_default="0")
 
 

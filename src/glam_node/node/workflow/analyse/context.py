@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from glam_node.kinds.facts import CONVENTIONAL_VIEWS, KindPolicy
 from glam_node.node.domain.job import InferenceJob, RetryPolicy, Routing
+from glam_node.node.domain.patient_change import CorrectedPatient
 from glam_node.node.domain.routing import SiteRule
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.message_form import MessageForm
@@ -84,6 +85,10 @@ class InferenceContext:
     def destinations(self) -> tuple[str, ...]:
         """The names of all destinations that are configured."""
         return tuple(name for audience in self.audiences for name in audience.destinations) + tuple(self.dry_run)
+
+    def for_patient(self, patient: CorrectedPatient | None) -> "InferenceContext":
+        """Return this context for results that name another patient than the images; None: the one in the images."""
+        return self if patient is None else replace(self, identity=replace(self.identity, patient=patient))
 
     def kept_reason(self, destination: str, routing: Routing | None = None) -> str:
         """Return why results for a destination are not sent to it; empty if they are.

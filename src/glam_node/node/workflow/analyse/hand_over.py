@@ -59,4 +59,5 @@ def new_deliveries(
                     failure="",
                     created_at=now,
                     stored_at=None,
+                    priority=job.priority if job.routing.priority is None else job.routing.priority,
                 )

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.inference.findings import Findings
-from glam_node.node.db import audit, canary, deliveries, jobs, studies
+from glam_node.node.db import audit, canary, deliveries, jobs, patient_changes, studies
 from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.event import EventDetail, EventKind
@@ -88,6 +88,8 @@ def publish(
     """
     started = time.monotonic()
     decision = None if job.is_notice or job.has_results else _decision(job, findings, sessions, store, context)
+    with reading(sessions)() as session:
+        context = context.for_patient(patient_changes.followed(session, job.study_instance_uid))
     if decision is not None:
         job = replace(job, routing=decision.routing(job.routing), submitted_routing=job.routing)
     write = _notices if job.is_notice else _results

@@ -13,6 +13,7 @@ from glam_node.node.db.engine import SessionFactory, reading
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob
+from glam_node.node.results.corrected_patient import name_patient
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.message_form import MessageForm
 from glam_node.node.results.not_analysed_report import Notice
@@ -66,10 +67,11 @@ class MessageWriter:
             keep_durable(path)
             return result
         sources = list(read_sources(instances, self.store.resolve).values())
+        name_patient(sources, identity.patient)
         refuse_different_people(sources)
         with reading(self.sessions)() as session:
             corrects = _has_earlier(session, self.job, form.destination)
-        content = MessageContent(findings, sources, objects, notice, corrects)
+        content = MessageContent(findings, sources, objects, notice, self.job.routing.priority, corrects)
         try:
             message = write_result_message(form, content, identity, uid)
         except Exception as error:

@@ -14,7 +14,7 @@ from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.routing import Action, ResultDecision, SiteRule, decide_on_results
-from glam_node.node.domain.study import Standing, Study
+from glam_node.node.domain.study import Holder, Standing, Study
 from glam_node.node.results.scores import image_score, operating_point, reaches
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.assemble.rule_headers import asked_fields, fields_of_images
@@ -92,6 +92,6 @@ def hold_results(
     until = decision.held_until(now)
     end = "a person releases the study" if until is None else f"{until:%Y-%m-%d %H:%M:%S} UTC"
     reason = f"{decision.rule.title} holds the results until {end}"
-    set_standing(session, study, Standing.HELD, reason, until)
+    set_standing(session, study, Standing.HELD, reason, until, Holder.RULE)
     facts = EventDetail(rule=decision.rule.title, reason=reason, was=str(study.standing))
     record_event(log, session, EventKind.STUDY_HELD, now, study_instance_uid=study.study_instance_uid, **facts)

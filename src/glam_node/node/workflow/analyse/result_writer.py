@@ -10,6 +10,7 @@ from glam_node import result_kinds
 from glam_node.inference.findings import AlgorithmIdentification, Findings
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.study import Study
+from glam_node.node.results.corrected_patient import name_patient
 from glam_node.node.results.encoding import encoded_file
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.not_analysed_report import Notice, write_not_analysed_report
@@ -59,7 +60,9 @@ def write_results(
         OSError: The disk failed.
         MemoryError: There was too little memory.
     """
-    maker = ResultMaker(findings, read_sources(instances, store.resolve), identity)
+    sources = read_sources(instances, store.resolve)
+    name_patient(sources.values(), identity.patient)
+    maker = ResultMaker(findings, sources, identity)
     shared: list[Result] = []
     by_selection = []
     # The next object is made while one is written to the disk; there are never more than two in memory.
@@ -94,6 +97,7 @@ def write_notice(
     if not images:
         return []
     sources = list(read_sources(images, store.resolve).values())
+    name_patient(sources, identity.patient)
     report = write_not_analysed_report(notice, sources, algorithm, identity)
     return [_write_one(result_kinds.NOT_ANALYSED_REPORT, report, encoded_file(report), store)]
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import backfill, canary, jobs, studies
+from glam_node.node.db import backfill, canary, imaging_orders, jobs, studies
 from glam_node.node.domain.eligibility import EligibilityPolicy
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
@@ -98,10 +98,7 @@ def _submit(
             studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)
         return None
     _supersede(session, uid, now)
-    if backfill.has_low_priority(session, uid):
-        priority = Priority.BACKFILL
-    else:
-        priority = policy.priority_of(judged.instances) if decision.priority is None else decision.priority
+    priority = _priority(session, study, decision, policy)
     job = jobs.add(session, uid, images, policy.settings_digest, now, priority, way)
     facts = EventDetail(job_id=job.job_id, images=len(images), priority=job.priority.name.lower())
     facts["reason"] = judged.reason
@@ -109,6 +106,16 @@ def _submit(
         facts["rule"] = way.rule
     record_event(log, session, EventKind.JOB_SUBMITTED, now, study_instance_uid=uid, **facts)
     return job
+
+
+def _priority(session: Session, study: Study, decision: Decision, policy: SubmissionPolicy) -> Priority:
+    """Return the priority that a rule chooses, else that of the study's order, of its backfill, or of its sender."""
+    ordered = imaging_orders.priority_of(session, study)
+    if backfill.has_low_priority(session, study.study_instance_uid) and ordered is not Priority.URGENT:
+        return Priority.BACKFILL
+    if decision.priority is not None:
+        return decision.priority
+    return policy.priority_of(decision.eligibility.instances) if ordered is None else ordered
 
 
 def _leave_out(session: Session, study: Study, decision: Decision, policy: SubmissionPolicy, now: datetime) -> None:

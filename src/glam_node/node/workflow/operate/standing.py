@@ -5,11 +5,11 @@ from datetime import datetime
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import backlog, deliveries, jobs, studies
+from glam_node.node.db import backlog, deliveries, jobs, patient_changes, studies
 from glam_node.node.db.standing import set_standing, to_release
 from glam_node.node.domain.account import Order
 from glam_node.node.domain.delivery import DeliveryState
-from glam_node.node.domain.event import EventKind
+from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.job import JobState
 from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, Study, StudyState
 from glam_node.node.errors import PermanentError
@@ -67,6 +67,7 @@ def release(session: Session, order: Order) -> str:
     before = locked_study(session, order)
     if before.standing is Standing.FREE:
         raise PermanentError(f"Study {before.study_instance_uid} is neither held nor set aside: nothing was done.")
+    patient_changes.settle(session, before.study_instance_uid, order.at)
     again = _free(session, before, order.at)
     record_order(log, session, EventKind.STUDY_RELEASED, order, was=str(before.standing))
     if again:
@@ -86,6 +87,17 @@ def release_when_due(session: Session, now: datetime) -> int:
             was = str(study.standing)
             record_event(log, session, EventKind.STUDY_RELEASED, now, study_instance_uid=uid, was=was, reason=reason)
     return len(due)
+
+
+def free_after_first_read(session: Session, study: Study, read_at: datetime, now: datetime) -> bool:
+    """Release a study that a rule holds, since its first read is done; return False if it is no longer held."""
+    if study.standing is not Standing.HELD:
+        return False
+    _free(session, study, now)
+    reason = f"the first read is done, as a message of {read_at:%Y-%m-%d %H:%M:%S} UTC says: {study.standing_reason}"
+    facts = EventDetail(was=str(study.standing), reason=reason)
+    record_event(log, session, EventKind.STUDY_RELEASED, now, study_instance_uid=study.study_instance_uid, **facts)
+    return True
 
 
 def _free(session: Session, before: Study, now: datetime) -> bool:

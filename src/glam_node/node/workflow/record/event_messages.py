@@ -195,6 +195,8 @@ MESSAGES: Mapping[EventKind, Callable[[EventGroup], bytes]] = {
     EventKind.SETTINGS_CHANGED: _settings_changed,
     EventKind.SETTINGS_REFUSED: _settings_refused,
     EventKind.ASSOCIATION_REJECTED: _association_rejected,
+    EventKind.MESSAGE_REFUSED: _association_rejected,
+    EventKind.PATIENT_CHANGED: partial(_acted_on_study, "patient corrected or merged by the hospital"),
     EventKind.INSTANCE_STORED: _received,
     EventKind.INSTANCE_DUPLICATE: _received_again,
     EventKind.INSTANCE_REFUSED: _not_received,
@@ -228,6 +230,9 @@ _OWN_WORK = "the node works on data that it has: nothing enters or leaves it, an
 _SAME_TRANSFER = "the transfer has a message already"
 NOT_AUDITED: Mapping[EventKind, str] = {
     EventKind.ASSOCIATION_ABORTED: "each instance that was stored or refused before has a message",
+    EventKind.ORDER_RECEIVED: _OWN_WORK,
+    EventKind.ORDER_FETCHED: _SAME_TRANSFER,
+    EventKind.ORDER_GIVEN_UP: _OWN_WORK,
     EventKind.STUDY_COMPLETE: _OWN_WORK,
     EventKind.STUDY_INELIGIBLE: _OWN_WORK,
     EventKind.JOB_SUBMITTED: _OWN_WORK,

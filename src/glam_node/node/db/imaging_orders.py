@@ -1,0 +1,195 @@
+"""Orders that the hospital announces, and the studies that belong to them."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, text, update
+from sqlalchemy.orm import Session
+
+from glam_node.node.db.changes import insert_missing
+from glam_node.node.db.standing import HELD_BY_RULE
+from glam_node.node.db.tables import HospitalMessageRow, ImagingOrderRow, PatientMergeRow, StudyRow
+from glam_node.node.domain.imaging_order import FetchState, ImagingOrder, OrderMessage, order_key
+from glam_node.node.domain.job import Priority
+from glam_node.node.domain.stated_patient import PatientIdentifier
+from glam_node.node.domain.study import Study
+
+
+def add_message(session: Session, message_digest: str, message_type: str, now: datetime) -> bool:
+    """Record that a message was accepted; return False if that was recorded before."""
+    if session.get(HospitalMessageRow, message_digest) is not None:
+        return False
+    row = {"message_digest": message_digest, "message_type": message_type[:16], "received_at": now}
+    insert_missing(session, HospitalMessageRow, [row])
+    return True
+
+
+def merge_message(session: Session, message: OrderMessage, now: datetime, **changes: Any) -> ImagingOrder:
+    """Add the order of a message, or change it by what the message states, and return it.
+
+    Args:
+        session: A session in a transaction.
+        message: The message; what it leaves empty stays as it is.
+        now: The time.
+        **changes: Other columns to set.
+    """
+    fresh = {
+        "order_key": message.key,
+        "accession_number": message.accession_number,
+        "study_instance_uid": message.study_instance_uid,
+        "patient_id": message.patient.value,
+        "assigning_authority": message.patient.authority,
+        "priority": None,
+        "reason": "",
+        "scheduled_at": None,
+        "read_at": None,
+        "cancelled": False,
+        "fetch_state": FetchState.NONE,
+        "attempt": 0,
+        "next_attempt_at": None,
+        "fetch_until": None,
+        "instances": 0,
+        "failure": "",
+        "changed_at": now,
+    }
+    insert_missing(session, ImagingOrderRow, [fresh])
+    row = session.get_one(ImagingOrderRow, message.key, with_for_update=True, populate_existing=True)
+    stated = {
+        "study_instance_uid": message.study_instance_uid or row.study_instance_uid,
+        "priority": row.priority if message.priority is None else int(message.priority),
+        "reason": message.reason or row.reason,
+        "scheduled_at": message.scheduled_at or row.scheduled_at,
+        "changed_at": now,
+    }
+    for name, value in {**stated, **changes}.items():
+        setattr(row, name, value)
+    session.flush()
+    return _order(row)
+
+
+def get(session: Session, key: str) -> ImagingOrder | None:
+    """Return the order with this key; None if there is none."""
+    row = session.get(ImagingOrderRow, key, populate_existing=True)
+    return None if row is None else _order(row)
+
+
+def of_study(session: Session, study: Study) -> list[ImagingOrder]:
+    """Return the orders of a study: they state its UID, or its Accession Number, and its Patient ID."""
+    attributes = study.attributes
+    same = [ImagingOrderRow.study_instance_uid == study.study_instance_uid]
+    if attributes.accession_number:
+        unknown = ImagingOrderRow.study_instance_uid.in_(("", study.study_instance_uid))
+        same.append(and_(ImagingOrderRow.accession_number == attributes.accession_number, unknown))
+    query = select(ImagingOrderRow).where(or_(*same), ImagingOrderRow.patient_id == attributes.patient_id)
+    issuer = attributes.issuer_of_patient_id.casefold()
+    rows = session.scalars(query.order_by(ImagingOrderRow.changed_at)) if attributes.patient_id else ()
+    return [_order(row) for row in rows if not issuer or row.assigning_authority.casefold() in ("", issuer)]
+
+
+def studies_of(session: Session, order: ImagingOrder) -> list[str]:
+    """Return the UIDs of the recorded studies of an order, in order of their keys."""
+    same: ColumnElement[bool] = StudyRow.study_instance_uid == order.study_instance_uid
+    if not order.study_instance_uid:
+        same = StudyRow.accession_number == order.accession_number
+    query = select(StudyRow.study_instance_uid).where(same, StudyRow.patient_id == order.patient_id)
+    return list(session.scalars(query.order_by(StudyRow.study_instance_uid)))
+
+
+def priority_of(session: Session, study: Study) -> Priority | None:
+    """Return the most urgent priority among the orders of a study; None if they state none."""
+    stated = [one.priority for one in of_study(session, study) if one.priority is not None and not one.cancelled]
+    return min(stated, default=None)
+
+
+def first_read_at(session: Session, study: Study) -> datetime | None:
+    """Return when a message said that the first read of a study is done; None if none has."""
+    return max((one.read_at for one in of_study(session, study) if one.read_at is not None), default=None)
+
+
+def read_and_held(session: Session) -> list[str]:
+    """Return the UIDs of the studies that a rule holds and that may have an order whose first read is done."""
+    by_number = and_(ImagingOrderRow.accession_number == StudyRow.accession_number, StudyRow.accession_number != "")
+    same = or_(ImagingOrderRow.study_instance_uid == StudyRow.study_instance_uid, by_number)
+    read = exists().where(same, ImagingOrderRow.patient_id == StudyRow.patient_id, ImagingOrderRow.read_at.is_not(None))
+    held = select(StudyRow.study_instance_uid).where(text(HELD_BY_RULE), read)
+    return list(session.scalars(held.order_by(StudyRow.study_instance_uid)))
+
+
+def to_fetch(session: Session, now: datetime) -> ImagingOrder | None:
+    """Return the order whose study is to be looked for first; None if none is due."""
+    due = and_(ImagingOrderRow.fetch_state == FetchState.WAITING, ImagingOrderRow.next_attempt_at <= now)
+    query = select(ImagingOrderRow).where(due).order_by(ImagingOrderRow.next_attempt_at).limit(1)
+    row = session.scalars(query).first()
+    return None if row is None else _order(row)
+
+
+def claim_fetch(session: Session, order: ImagingOrder, until: datetime) -> bool:
+    """Reserve the next look for an order until that time; return False if another process has done so, or it ended."""
+    same = and_(ImagingOrderRow.order_key == order.order_key, ImagingOrderRow.fetch_state == FetchState.WAITING)
+    statement = update(ImagingOrderRow).where(same, ImagingOrderRow.attempt == order.attempt)
+    claimed = statement.values(attempt=order.attempt + 1, next_attempt_at=until)
+    return bool(session.connection().execute(claimed).rowcount)
+
+
+def record_fetch(session: Session, order: ImagingOrder, **changes: Any) -> bool:
+    """Record the outcome of a look for an order; return False if it was withdrawn meanwhile."""
+    row = session.get_one(ImagingOrderRow, order.order_key, with_for_update=True, populate_existing=True)
+    if row.fetch_state != FetchState.WAITING:
+        return False
+    for name, value in changes.items():
+        setattr(row, name, value)
+    return True
+
+
+def fetches(session: Session, limit: int) -> list[ImagingOrder]:
+    """Return orders whose studies are to be fetched or could not be fetched, the next one first."""
+    shown = ImagingOrderRow.fetch_state.in_((FetchState.WAITING, FetchState.GIVEN_UP))
+    query = select(ImagingOrderRow).where(shown).order_by(ImagingOrderRow.next_attempt_at, ImagingOrderRow.changed_at)
+    return [_order(row) for row in session.scalars(query.limit(limit))]
+
+
+def counts(session: Session) -> dict[str, int]:
+    """Return the number of orders by the state of fetching; orders whose studies are not fetched count as NOTED."""
+    query = select(ImagingOrderRow.fetch_state, func.count()).group_by(ImagingOrderRow.fetch_state)
+    return {state or "NOTED": count for state, count in session.execute(query)}
+
+
+def rename_patient(session: Session, prior: PatientIdentifier, surviving: PatientIdentifier) -> None:
+    """Give the orders of a Patient ID that was merged the ID that survives."""
+    for row in session.scalars(select(ImagingOrderRow).where(ImagingOrderRow.patient_id == prior.value)).all():
+        if {row.assigning_authority.casefold(), prior.authority.casefold()} - {"", prior.authority.casefold()}:
+            continue
+        key = order_key(row.accession_number or row.study_instance_uid, surviving.value)
+        if session.get(ImagingOrderRow, key) is not None:
+            session.delete(row)
+            continue
+        row.order_key, row.patient_id, row.assigning_authority = key, surviving.value, surviving.authority
+
+
+def remove_old(session: Session, before: datetime) -> None:
+    """Remove messages, orders and merges that are older; orders stay until that long after their scheduled time."""
+    session.execute(delete(HospitalMessageRow).where(HospitalMessageRow.received_at < before))
+    session.execute(delete(PatientMergeRow).where(PatientMergeRow.at < before - timedelta(days=365)))
+    scheduled = or_(ImagingOrderRow.scheduled_at.is_(None), ImagingOrderRow.scheduled_at < before)
+    ended = and_(ImagingOrderRow.changed_at < before, ImagingOrderRow.fetch_state != FetchState.WAITING, scheduled)
+    session.execute(delete(ImagingOrderRow).where(ended))
+
+
+def _order(row: ImagingOrderRow) -> ImagingOrder:
+    return ImagingOrder(
+        order_key=row.order_key,
+        accession_number=row.accession_number,
+        study_instance_uid=row.study_instance_uid,
+        patient_id=row.patient_id,
+        priority=None if row.priority is None else Priority(row.priority),
+        scheduled_at=row.scheduled_at,
+        read_at=row.read_at,
+        cancelled=row.cancelled,
+        fetch_state=FetchState(row.fetch_state),
+        attempt=row.attempt,
+        next_attempt_at=row.next_attempt_at,
+        fetch_until=row.fetch_until,
+        instances=row.instances,
+        failure=row.failure,
+        changed_at=row.changed_at,
+    )

@@ -1,0 +1,85 @@
+"""Orders that the hospital announces, and the end of a first read, as messages state them."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from glam_node.node.domain.job import Priority
+from glam_node.node.domain.stated_patient import PatientIdentifier
+
+
+class OrderStep(StrEnum):
+    """Step of an order that a message announces."""
+
+    PLACED = "placed"
+    """The order is new or changed."""
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    REPORTED = "reported"
+    """A report on the study is final or corrected."""
+    NOTED = "noted"
+    """The message has no effect on the order, such as a report that is preliminary."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderMessage:
+    """What one message says about one order."""
+
+    step: OrderStep
+    patient: PatientIdentifier
+    accession_number: str = ""
+    study_instance_uid: str = ""
+    """Empty if the message does not state it."""
+    priority: Priority | None = None
+    reason: str = ""
+    """Reason for the study. Free text, never logged."""
+    scheduled_at: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """Key of the order: the same for all messages about it."""
+        return order_key(self.accession_number or self.study_instance_uid, self.patient.value)
+
+
+def order_key(number: str, patient_id: str) -> str:
+    """Return the key of the order with this Accession Number, or Study Instance UID if it has none."""
+    return hashlib.sha256(f"{number}\0{patient_id}".encode()).hexdigest()
+
+
+class FetchState(StrEnum):
+    """State of fetching the study of an order."""
+
+    NONE = ""
+    """The study is not fetched by the node."""
+    WAITING = "WAITING"
+    """The node looks for the study at the source, or waits for its scheduled time."""
+    FETCHED = "FETCHED"
+    WITHDRAWN = "WITHDRAWN"
+    """The order was cancelled."""
+    GIVEN_UP = "GIVEN_UP"
+    """The study was not found, or not fetched, within hl7.fetch_time; `failure` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImagingOrder:
+    """Order as the node knows it."""
+
+    order_key: str
+    accession_number: str
+    study_instance_uid: str
+    patient_id: str
+    priority: Priority | None
+    scheduled_at: datetime | None
+    read_at: datetime | None
+    """Time of the message that said that the first read is done."""
+    cancelled: bool
+    fetch_state: FetchState
+    attempt: int
+    """Number of looks for the study at the source."""
+    next_attempt_at: datetime | None
+    fetch_until: datetime | None
+    instances: int
+    """Number of instances that the source had at the last look."""
+    failure: str
+    changed_at: datetime

@@ -1,0 +1,46 @@
+"""A patient as a message of the hospital states it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class PatientIdentifier:
+    """One ID of a patient with its assigning authority. Never logged."""
+
+    value: str
+    authority: str = ""
+    """Namespace of the assigning authority, which is Issuer of Patient ID in images; empty if it is not stated."""
+    universal_id: str = ""
+    """Universal ID of the assigning authority; empty if it is not stated."""
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the assigning authority is stated."""
+        return bool(self.authority or self.universal_id)
+
+
+@dataclass(frozen=True, slots=True)
+class StatedPatient:
+    """Patient as a message states it; what it does not state is empty. Never logged."""
+
+    identifiers: tuple[PatientIdentifier, ...]
+    name: str = ""
+    """Name in the form of DICOM (PN): family, given and middle name, prefix and suffix."""
+    birth_date: str = ""
+    """YYYYMMDD."""
+    sex: str = ""
+    """M, F, O or empty."""
+
+    def header(self, identifier: PatientIdentifier) -> Mapping[str, Any]:
+        """Return the patient as attributes of an image, with one of the identifiers, for `domain.identity`."""
+        qualifiers = [{"UniversalEntityID": identifier.universal_id}] if identifier.universal_id else []
+        return {
+            "PatientID": identifier.value,
+            "IssuerOfPatientID": identifier.authority,
+            "IssuerOfPatientIDQualifiersSequence": qualifiers,
+            "PatientName": self.name,
+            "PatientBirthDate": self.birth_date,
+            "PatientSex": self.sex,
+        }

@@ -1,0 +1,163 @@
+"""Orders and reports in HL7 v2 messages: ORM^O01, OMI^O23 and ORU^R01."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from glam_node.node.domain.imaging_order import OrderMessage, OrderStep
+from glam_node.node.domain.job import Priority
+from glam_node.node.domain.stated_patient import PatientIdentifier
+from glam_node.node.hl7.answer import Rejected
+from glam_node.node.hl7.message import Message, Segment
+from glam_node.node.hl7.patients import stated_patient
+
+_PRIORITIES = {
+    **dict.fromkeys(("S", "STAT", "A", "ASAP", "U", "URGENT"), Priority.URGENT),
+    **dict.fromkeys(("R", "ROUTINE"), Priority.SCREENING),
+}
+"""Priorities of HL7 table 0485 and words that systems write in their place; with others the sender's counts."""
+_CANCEL = ("CA", "OC", "CR", "DC", "OD", "DR")
+_STATUS_STEPS = {"CM": OrderStep.COMPLETED, "CA": OrderStep.CANCELLED, "DC": OrderStep.CANCELLED}
+_FINAL = ("F", "C")
+_STUDY = ("113014", "110180")
+"""Codes of the observation that contains a Study Instance UID."""
+_UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+_LONGEST_REASON = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The segments about one order."""
+
+    segments: tuple[Segment, ...]
+
+    def first(self, name: str) -> Segment | None:
+        return next((segment for segment in self.segments if segment.name == name), None)
+
+    def component(self, name: str, field: int, component: int = 1) -> str:
+        segment = self.first(name)
+        return "" if segment is None else segment.component(field, component).strip()
+
+
+def announced_orders(message: Message, fields: Sequence[str]) -> list[OrderMessage]:
+    """Return what a message says about each of its orders.
+
+    Args:
+        message: The message, with a PID.
+        fields: The fields that may contain the Accession Number, such as OBR-18 or ORC-3.1.
+
+    Raises:
+        Rejected: The message has no order, or one has neither an Accession Number nor a Study Instance UID.
+    """
+    patient = _patient(message)
+    is_report = message.header.component(9) == "ORU"
+    found = [_order(group, patient, fields, is_report=is_report) for group in _groups(message)]
+    if not found:
+        raise Rejected(f"The message has no segment {'OBR' if is_report else 'ORC'}.", "100", "OBR")
+    return found
+
+
+def _patient(message: Message) -> PatientIdentifier:
+    return stated_patient(message).identifiers[0]
+
+
+def _groups(message: Message) -> Iterator[_Group]:
+    """Yield the segments of each order, which begins with ORC, or with OBR where no ORC comes before it."""
+    current: list[Segment] = []
+    for segment in message.segments:
+        has_request = any(one.name == "OBR" for one in current)
+        if segment.name == "ORC" or (segment.name == "OBR" and (has_request or not current)):
+            if current:
+                yield _Group(tuple(current))
+            current = [segment]
+        elif current:
+            current.append(segment)
+    if current:
+        yield _Group(tuple(current))
+
+
+def _order(group: _Group, patient: PatientIdentifier, fields: Sequence[str], *, is_report: bool) -> OrderMessage:
+    accession = next((value for field in fields if (value := _value(group, field))), "")
+    uid = _study_instance_uid(group)
+    if not accession and not uid:
+        names = ", ".join(fields)
+        raise Rejected(
+            f"No Accession Number in {names} and no Study Instance UID: nothing can be matched. Set "
+            "hl7.accession_number to the fields that have it.",
+            "101",
+            *_place(fields[0]),
+        )
+    return OrderMessage(
+        _report_step(group) if is_report else _order_step(group),
+        patient,
+        accession,
+        uid,
+        _priority(group),
+        (group.component("OBR", 31, 2) or group.component("OBR", 31))[:_LONGEST_REASON],
+        _scheduled(group),
+    )
+
+
+def _place(field: str) -> tuple[str, int]:
+    segment, _, number = field.partition("-")
+    return segment, int(number.partition(".")[0])
+
+
+def _value(group: _Group, field: str) -> str:
+    segment, _, number = field.partition("-")
+    place, _, component = number.partition(".")
+    return group.component(segment, int(place), int(component or 1))
+
+
+def _study_instance_uid(group: _Group) -> str:
+    named = [group.component("ZDS", 1), group.component("IPC", 3), *_observed(group)]
+    return next((uid for uid in named if _UID.fullmatch(uid) and len(uid) <= 64), "")
+
+
+def _observed(group: _Group) -> Iterator[str]:
+    for segment in group.segments:
+        if segment.name == "OBX" and segment.component(3) in _STUDY:
+            yield segment.component(5).strip()
+
+
+def _order_step(group: _Group) -> OrderStep:
+    control, status = group.component("ORC", 1), group.component("ORC", 5)
+    if control in _CANCEL:
+        return OrderStep.CANCELLED
+    if status in _STATUS_STEPS:
+        return _STATUS_STEPS[status]
+    return OrderStep.NOTED if control in ("SC", "SR", "OK", "UA", "UX", "") else OrderStep.PLACED
+
+
+def _report_step(group: _Group) -> OrderStep:
+    return OrderStep.REPORTED if group.component("OBR", 25) in _FINAL else OrderStep.NOTED
+
+
+def _priority(group: _Group) -> Priority | None:
+    stated = [group.component("TQ1", 9), group.component("ORC", 7, 6), group.component("OBR", 27, 6)]
+    stated += [group.component("OBR", 5)]
+    return _first(_PRIORITIES.get(one.upper()) for one in stated)
+
+
+def _first(found: Iterable[Priority | None]) -> Priority | None:
+    return next((one for one in found if one is not None), None)
+
+
+def _scheduled(group: _Group) -> datetime | None:
+    stated = [group.component("TQ1", 7), group.component("ORC", 7, 4), group.component("OBR", 27, 4)]
+    stated += [group.component("OBR", 36)]
+    return next((moment for one in stated if (moment := _moment(one)) is not None), None)
+
+
+def _moment(text: str) -> datetime | None:
+    """Return the time that a TS states; without a time zone it is in that of this machine."""
+    found = re.fullmatch(r"(\d{8})(\d{4})?(\d{2})?(\.\d+)?([+-]\d{4})?", text)
+    if found is None:
+        return None
+    try:
+        moment = datetime.strptime(f"{found[1]}{found[2] or '0000'}{found[3] or '00'}", "%Y%m%d%H%M%S")  # noqa: DTZ007
+        zone = None if found[5] is None else datetime.strptime(found[5], "%z").tzinfo
+    except ValueError:
+        return None
+    return moment.astimezone() if zone is None else moment.replace(tzinfo=zone)
