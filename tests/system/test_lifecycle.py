@@ -186,6 +186,12 @@ def everything_else(place: Place) -> dict[str, Any]:
                 "authorization": root / "token",
             },
         },
+        "hl7": {
+            "senders": ["RIS"], "hosts": ["10.0.0.1"], "application": "US", "character_set": "iso-8859-1",
+            "certificate": signed.certificate, "key": signed.key, "ca": signed.ca, "accession_number": ["OBR-3"],
+            "assigning_authority": "HOSP", "patient_corrected": "follow", "patient_merged": "follow",
+            "release_on": ["final_report"], "fetch_from": "web", "fetch_interval": 9.0, "fetch_time": 9.0,
+        },
         "assembly": {"settle_time": 0.4, "quiet_time": 100.0, "maximum_age": 200.0, "confirm_with": "forgetful"},
         "eligibility": {
             "minimum_views": 2, "accept_implants": False, "read_descriptions": False, "image_types": ["HOUSE TERM"],

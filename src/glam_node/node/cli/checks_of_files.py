@@ -40,6 +40,9 @@ def check_certificates(settings: Settings) -> Iterator[Check]:
     console = settings.console
     if console.port and console.certificate is not None:
         yield _check(CertificateFiles("console", console.certificate, console.key), now, of_server=True)
+    hl7 = settings.hl7
+    if hl7.port and hl7.certificate is not None:
+        yield _check(CertificateFiles("hl7", hl7.certificate, hl7.key, hl7.ca), now, of_server=True)
     if console.port and console.oidc.ca is not None:
         yield _check(CertificateFiles(SIGN_IN, None, None, console.oidc.ca), now, of_server=False)
     for section, server in _called(settings):

@@ -191,6 +191,8 @@ def check_ports(settings: Settings) -> Iterator[Check]:
         yield _check_port("TLS port", "tls.port", settings.node.host, settings.tls.port, settings)
     if settings.console.port:
         yield _check_port("console port", "console.port", settings.console.host, settings.console.port, settings)
+    if settings.hl7.port:
+        yield _check_port("HL7 port", "hl7.port", settings.hl7.host, settings.hl7.port, settings)
 
 
 def _check_port(name: str, key: str, host: str, port: int, settings: Settings) -> Check:

@@ -11,6 +11,7 @@ from glam_node.node.cli.checks import CheckTask
 from glam_node.node.cli.checks_of_broker import check_broker
 from glam_node.node.cli.checks_of_database import check_database
 from glam_node.node.cli.checks_of_files import check_certificates, check_secrets, check_templates
+from glam_node.node.cli.checks_of_hl7 import check_hl7
 from glam_node.node.cli.checks_of_host import check_ports, check_retention, check_storage
 from glam_node.node.cli.checks_of_model import check_model
 from glam_node.settings.schema import Settings
@@ -20,8 +21,18 @@ DATABASE_S = 40.0
 MODEL_S = 300.0
 SELF_TEST_S = 900.0
 OTHER_LINES = (
-    *("packages", "decoders", "settings", "environment", "disk speed", "port", "TLS port", "console port"),
-    *("sign-in client", "clock", "deliveries", "workers", "console", "route", "golden case"),
+    *("packages", "decoders", "settings", "environment", "disk speed", "port", "TLS port", "console port", "HL7 port"),
+    *(
+        "HL7 port answers",
+        "orders",
+        "sign-in client",
+        "clock",
+        "deliveries",
+        "workers",
+        "console",
+        "route",
+        "golden case",
+    ),
 )
 """Names of printed lines that are not the name of a task. Others are named after a section or key of the settings."""
 
@@ -53,6 +64,7 @@ def other_tasks(settings: Settings) -> Iterator[CheckTask]:
     for name, source in settings.sources.items():
         run = partial(sources.check_source, name, settings)
         yield CheckTask(f"sources.{name}", run, sources.limit_s(source))
+    yield CheckTask("hl7", lambda: check_hl7(settings))
     yield CheckTask("audit", lambda: servers.check_audit_collector(settings), settings.audit.timeout * 3)
     limit_s = 3 * (settings.alerts.timeout + settings.telemetry.timeout)
     yield CheckTask("channels", lambda: servers.check_channels(settings), limit_s)

@@ -30,6 +30,7 @@ REFUSALS = (
 )
 REFUSED_SHOWN, LOOKED_AT = 5, 100
 """Number of refusals of each kind to show, and number of the newest events to search for them."""
+GIVEN_UP_SHOWN = 5
 IN_DOUBT_SHOWN = INCOMPLETE_SHOWN = HELD_SHOWN = 20
 ANALYSES = 1000
 """Number of the newest analyses to search for views that were not analysed."""
@@ -49,7 +50,7 @@ def status(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOpt
 
 
 def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
-    from glam_node.node.db import audit, backlog, canary, conflicts, deliveries, jobs, standing, studies
+    from glam_node.node.db import audit, backlog, canary, conflicts, deliveries, imaging_orders, jobs, standing, studies
     from glam_node.node.db.destinations import calls
     from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES
     from glam_node.node.domain.delivery import DeliveryState
@@ -69,6 +70,8 @@ def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
             "oldest_unfinished_job_at": backlog.oldest_unfinished_job(session),
             "destinations": destinations,
             "held": standing.held(session),
+            "orders": imaging_orders.counts(session),
+            "orders_given_up": [one.failure for one in imaging_orders.given_up(session, GIVEN_UP_SHOWN)],
             "left_out": backlog.left_out(session, REMEDIES, datetime.now(UTC) - LEFT_OUT_WITHIN),
             "incomplete": _incomplete(audit.recent(session, EventKind.JOB_SUCCEEDED, ANALYSES)),
             "in_doubt": [{**asdict(one), "is_grave": one.is_grave} for one in conflicts.in_doubt(session)],
@@ -115,6 +118,7 @@ def _print(state: dict[str, Any]) -> None:
         if row.get("last_failure"):
             typer.echo(f"    last delivery failed: {row['last_failure']}")
     _print_canary(state["canary"])
+    _print_orders(state["orders"], state["orders_given_up"])
     _print_held(state["held"])
     _print_left_out(state["left_out"])
     _print_incomplete(state["incomplete"])
@@ -134,6 +138,14 @@ def _print_canary(canary: dict[str, Any]) -> None:
         typer.echo(f"    {canary['failure']} `glam-node study show {canary['study_instance_uid']}` shows its steps.")
     if canary["remark"]:
         typer.echo(f"    {canary['remark']}")
+
+
+def _print_orders(counts: dict[str, int], given_up: list[str]) -> None:
+    """Print the orders by the state of fetching, and why the studies of some were not fetched."""
+    if counts:
+        typer.echo(f"orders  {_counts(counts)}")
+    for failure in dict.fromkeys(given_up):
+        typer.echo(f"    not fetched: {failure}")
 
 
 def _print_held(studies: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The page of the queue: waiting, running and failed jobs, and the workers."""
+"""The page of the queue: waiting, running and failed jobs, the workers, and studies of orders to fetch."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from glam_node.node.console.rendering import Renderer
-from glam_node.node.db import backlog, jobs, workers
+from glam_node.node.db import backlog, imaging_orders, jobs, workers
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.worker import Worker
 
@@ -27,7 +27,7 @@ class WorkerFacts:
 
 
 def page(renderer: Renderer, request: Request) -> Response:
-    """Show the workers, their jobs, the waiting jobs by priority, and the jobs that failed for good."""
+    """Show workers and their jobs, waiting jobs by priority, jobs that failed for good, and studies of orders."""
     now = renderer.now()
     with renderer.sessions() as session:
         running = jobs.running(session)
@@ -35,6 +35,7 @@ def page(renderer: Renderer, request: Request) -> Response:
         waiting = backlog.waiting_jobs(session)
         first = jobs.waiting(session, SHOWN)
         failed = jobs.failed(session, SHOWN)
+        ordered = imaging_orders.fetches(session, SHOWN)
         failed_in_all = jobs.counts_by_state(session).get(JobState.FAILED, 0)
     named = {one.worker.name for one in present}
     return renderer.render(
@@ -45,6 +46,7 @@ def page(renderer: Renderer, request: Request) -> Response:
         waiting=waiting,
         jobs=first,
         failed=failed,
+        orders=ordered,
         failed_in_all=failed_in_all,
     )
 

@@ -148,6 +148,12 @@ def fetches(session: Session, limit: int) -> list[ImagingOrder]:
     return [_order(row) for row in session.scalars(query.limit(limit))]
 
 
+def given_up(session: Session, limit: int) -> list[ImagingOrder]:
+    """Return orders whose studies were not fetched in time, the newest first."""
+    query = select(ImagingOrderRow).where(ImagingOrderRow.fetch_state == FetchState.GIVEN_UP)
+    return [_order(row) for row in session.scalars(query.order_by(ImagingOrderRow.changed_at.desc()).limit(limit))]
+
+
 def counts(session: Session) -> dict[str, int]:
     """Return the number of orders by the state of fetching; orders whose studies are not fetched count as NOTED."""
     query = select(ImagingOrderRow.fetch_state, func.count()).group_by(ImagingOrderRow.fetch_state)
