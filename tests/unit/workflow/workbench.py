@@ -16,6 +16,7 @@ from glam_node.node.domain.account import Actor, Order, SeenStudy
 from glam_node.node.domain.completeness import AssemblyPolicy
 from glam_node.node.domain.delivery import Delivery
 from glam_node.node.domain.eligibility import EligibilityPolicy
+from glam_node.node.domain.identity import identity_of
 from glam_node.node.domain.instance import SOPInstance, StudyAttributes
 from glam_node.node.domain.job import InferenceJob, Priority, RetryPolicy
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
@@ -167,6 +168,7 @@ class Workbench:
             calling_ae_title="MODALITY",
             received_at=self.clock(),
             attributes=image_attributes(describe_view(image)),
+            identity=identity_of(image, str(image.StudyInstanceUID)),
         )
 
     def dispatch(self) -> list[InferenceJob]:
