@@ -24,7 +24,7 @@ class OrderStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OrderMessage:
-    """What one message says about one order."""
+    """Statement of one message about one order."""
 
     step: OrderStep
     patient: PatientIdentifier

@@ -49,7 +49,7 @@ class Standing(StrEnum):
 
 
 class Holder(StrEnum):
-    """What holds a study, which decides what may release it; a person may release every study."""
+    """Holder of a study, which decides what may release it; a person may release every study."""
 
     NONE = ""
     PERSON = "person"

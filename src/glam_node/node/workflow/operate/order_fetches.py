@@ -34,7 +34,7 @@ OTHER_PATIENT = "the source has the study of the order only with another Patient
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What a look at the source found."""
+    """Result of a look at the source."""
 
     studies: Sequence[ArchivedStudy] = ()
     instances: int = 0
