@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from glam_node.node.hl7.message import CHARACTER_SETS
 from tests.certificates import Authority
 from tests.hl7 import hospital
 from tests.hl7.frames import exchange, framed_text
@@ -71,15 +72,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield Place(site, port, posts)
 
 
-@pytest.mark.features("hl7.host", "hl7.port", "hl7.senders", "hl7.hosts", "hl7.application", "hl7.character_set")
+@pytest.mark.features("hl7.host", "hl7.port", "hl7.senders", "hl7.hosts", "hl7.application")
 def test_a_message_is_accepted_once_and_others_are_rejected_with_their_reason(place: Place) -> None:
     text = hospital.corrected(hospital.patient("P-0^^^HOSP"))
     assert [hospital.send(place.port, text) for _ in range(2)] == ["AA", "AA"]
-    latin = hospital.header("ADT^A08", character_set="").replace("ADT_A08", "ADT_A01")
-    undeclared = hospital.message(
-        latin, "EVN||20261201010203", hospital.patient("P-0^^^HOSP", "Müller^Änne"), "PV1|1|O"
-    )
-    assert hospital.send_all(place.port, [undeclared], "latin1")[0].segments[1].field(1) == "AA"
     stranger = hospital.corrected(hospital.patient("P-0"), sender="EVIL|")
     elsewhere = text.replace("|GLAMNODE|", "|OTHER|")
     discharged = text.replace("ADT^A08^ADT_A01", "ADT^A03^ADT_A03")
@@ -99,6 +95,20 @@ def test_a_message_is_accepted_once_and_others_are_rejected_with_their_reason(pl
     assert '"outcome": "repeated"' in place.site.log() or "outcome=repeated" in place.site.log()
     assert "Muster" not in place.site.log()
     assert "P-0" not in place.site.log()
+
+
+@pytest.mark.features("hl7.character_set*", "glam-node settings reload")
+def test_a_message_that_declares_no_character_set_is_in_that_of_the_site(place: Place) -> None:
+    head = hospital.header("ADT^A08", character_set="").replace("ADT_A08", "ADT_A01")
+    pid = hospital.patient("P-0^^^HOSP", "Müller^Änne")
+    undeclared = hospital.message(head, "EVN||20261201010203", pid, "PV1|1|O")
+    codes = {}
+    for chosen in [one for one in CHARACTER_SETS if one != "iso-8859-15"]:
+        place.site.reload({"hl7": {"character_set": chosen}})
+        (answer,) = hospital.send_all(place.port, [undeclared], "latin1")
+        codes[chosen] = answer.segments[1].field(1)
+    assert codes.pop("utf-8") == "AR"
+    assert set(codes.values()) == {"AA"}
 
 
 @pytest.mark.features("hl7.assigning_authority", "glam-node study release")
