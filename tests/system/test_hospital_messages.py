@@ -185,7 +185,7 @@ def test_a_study_takes_the_priority_of_its_order(place: Place) -> None:
     }
 
 
-@pytest.mark.features("rules.NAME.priority*")
+@pytest.mark.features("rules.NAME.priority", "rules.NAME.priority = urgent")
 def test_a_rule_about_results_chooses_their_priority(place: Place) -> None:
     study = place.send_exam(833, "P-7", StationName="FOUND")
     told = place.site.wait_for(study)
@@ -199,7 +199,10 @@ def submitted(place: Place, study: str) -> dict[str, Any]:
     return next(one["detail"] for one in place.site.study(study)["timeline"] if one["event"] == "job_submitted")
 
 
-@pytest.mark.features("hl7.patient_corrected*", "hl7.patient_merged*", "glam-node settings reload")
+@pytest.mark.features(
+    *("hl7.patient_corrected", "hl7.patient_corrected = follow", "hl7.patient_merged", "hl7.patient_merged = follow"),
+    "glam-node settings reload",
+)
 def test_results_follow_corrections_and_merges_where_the_site_says_so(place: Place) -> None:
     place.site.reload({"hl7": {"patient_corrected": "follow", "patient_merged": "follow"}})
     study = place.send_exam(841, "P-8", "A-8", StationName="BLIND")
@@ -226,8 +229,9 @@ def test_results_follow_corrections_and_merges_where_the_site_says_so(place: Pla
     assert json.loads(place.site.command("status", "--json"))["held"][doubtful]
 
 
+@pytest.mark.features("hl7.patient_corrected = hold", "hl7.patient_merged = hold")
 def test_a_study_that_arrives_after_the_merge_of_its_patient_is_held(place: Place) -> None:
-    place.site.reload({"hl7": {"patient_merged": None, "patient_corrected": None}})
+    place.site.reload({"hl7": {"patient_merged": "hold", "patient_corrected": "hold"}})
     assert hospital.send(place.port, hospital.merged(hospital.patient("P-21"), "P-20")) == "AA"
     study = place.send_exam(851, "P-20")
     wait_until(lambda: place.site.study(study)["standing"] == "HELD", 60, place.site.log)
@@ -260,7 +264,7 @@ def test_the_study_of_an_order_is_fetched_once_it_is_in_the_archive(orthanc: Ort
     settings = {
         "hl7": {
             "host": "127.0.0.1", "port": port, "senders": ["RIS|HOSPITAL"], "fetch_from": "pacs", "fetch_interval": 0.5,
-            "fetch_time": 30.0,
+            "fetch_time": 600.0,
         },
         "console": {"port": console_port},
         "peers": {"orthanc": {"ae_title": "ORTHANC", "hosts": ["127.0.0.1"]}},
