@@ -12,12 +12,13 @@ from glam_node.settings.console import ConsoleSettings
 from glam_node.settings.destinations import CStoreSettings, DestinationSettings
 from glam_node.settings.hl7 import HL7ListenerSettings, check_listener
 from glam_node.settings.inference import InferenceSettings
+from glam_node.settings.observation import LogSettings, TelemetrySettings
 from glam_node.settings.peers import PeerSettings, distinct
 from glam_node.settings.rules import RuleSettings
 from glam_node.settings.section import Section, contradiction
 from glam_node.settings.sources import SourceSettings
 from glam_node.settings.tls import TLSSettings
-from glam_node.settings.urls import BrokerURL, CollectorURL, DatabaseURL
+from glam_node.settings.urls import BrokerURL, DatabaseURL
 from glam_node.settings.values import (
     AETitle,
     ArchiveName,
@@ -171,24 +172,6 @@ class ResultsSettings(Section):
     secondary_capture: Literal["sheet", "views"] = "sheet"
     """sheet: one picture of all views; views: one picture per view. It is for destinations that get
     secondary_capture."""
-
-
-class TelemetrySettings(Section):
-    """[telemetry]: the steps of every study as OpenTelemetry spans, without patient data; it needs the extra otel."""
-
-    otlp_endpoint: CollectorURL = ""
-    """URL of the collector for OTLP over HTTP, such as http://collector:4318; empty: no traces are made."""
-    timeout: Timeout = 10.0
-    """Seconds to wait for the collector."""
-
-
-class LogSettings(Section):
-    """[log]: log messages on standard error."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    """Lowest severity that is written."""
-    format: Literal["console", "json"] = "console"
-    """console: text for people; json: one JSON object per line, for machines."""
 
 
 class Settings(Section):
