@@ -114,6 +114,12 @@ def test_unsent_results_are_held_with_the_facts_that_differ(
     assert bench.study().standing is Standing.HELD
 
 
+def test_every_identifier_of_a_message_is_compared(bench: Workbench, anna: list[Dataset]) -> None:
+    analysed(bench, anna)
+    elsewhere, here = PatientIdentifier("P1", "ELSEWHERE"), PatientIdentifier("P1", "HOSP")
+    assert correct(bench, StatedPatient((elsewhere, here), "Neumann^Anna")) == "1 study concerned"
+
+
 def test_sent_results_stay_and_later_results_of_the_study_wait(bench: Workbench, anna: list[Dataset]) -> None:
     analysed(bench, anna[:2])
     archive = Archive()

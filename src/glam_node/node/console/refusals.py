@@ -1,4 +1,4 @@
-"""The page of refusals: rejected associations with the settings to admit them, aborts, and refused instances."""
+"""The page of refusals: rejected associations with the settings to admit them, aborts, instances and HL7 messages."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,6 +39,7 @@ def page(renderer: Renderer, request: Request) -> Response:
         rejected = audit.recent(session, EventKind.ASSOCIATION_REJECTED, _MOST_EVENTS)
         aborted = audit.recent(session, EventKind.ASSOCIATION_ABORTED, _MOST_EVENTS)
         refused = audit.recent(session, EventKind.INSTANCE_REFUSED, _MOST_EVENTS)
+        messages = audit.recent(session, EventKind.MESSAGE_REFUSED, _MOST_EVENTS)
     settings = renderer.node.settings
     open_ones = [event for event in rejected if not is_settled(event.detail, settings.node, settings.peers)]
     return renderer.render(
@@ -48,7 +49,8 @@ def page(renderer: Renderer, request: Request) -> Response:
         settled=len(rejected) - len(open_ones),
         aborts=grouped(aborted)[:_MOST_SHOWN],
         instances=grouped(refused)[:_MOST_SHOWN],
-        unlisted=sum(int(event.detail.get("unlisted", 0)) for event in (*rejected, *aborted, *refused)),
+        messages=grouped(messages)[:_MOST_SHOWN],
+        unlisted=sum(int(event.detail.get("unlisted", 0)) for event in (*rejected, *aborted, *refused, *messages)),
     )
 
 

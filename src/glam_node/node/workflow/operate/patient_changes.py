@@ -47,14 +47,17 @@ def correct_patient(
     Returns:
         The number of studies that are concerned, in words without patient data.
     """
-    by_value = {one.value: policy.named(one) for one in reversed(stated.identifiers)}
+    numbers = [policy.named(one) for one in stated.identifiers]
     concerned = 0
-    for study in _locked(session, list(by_value)):
+    for study in _locked(session, [one.value for one in numbers]):
         followed = patient_changes.followed(session, study.study_instance_uid)
         if followed is not None:
-            found = Comparison(followed.patient_id in by_value, differs=_differences(followed, stated))
+            is_same = any(one.value == followed.patient_id for one in numbers)
+            found = Comparison(is_same, differs=_differences(followed, stated))
         else:
-            found = _compared(study, stated, by_value[study.attributes.patient_id], policy)
+            same = [one for one in numbers if one.value == study.attributes.patient_id]
+            compared = [_compared(study, stated, one, policy) for one in same]
+            found = next((one for one in compared if one.is_same_number), Comparison(False))
         if found.is_same_number and found.differs:
             change = _correction(study, stated, found, policy, now)
             concerned += _apply(session, study, change, control_id, now)
