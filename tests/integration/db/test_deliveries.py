@@ -9,6 +9,7 @@ from glam_node.node.db import deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.instance import StudyAttributes
+from glam_node.node.domain.job import Priority
 from tests.builders import COMPREHENSIVE_3D_SR, NOW, STUDY_UID, after, delivery, sop_instance
 from tests.integration.db import contenders
 
@@ -80,6 +81,13 @@ def test_segmentations_are_claimed_before_the_report_that_refers_to_them(session
     assert [one.delivery_id for one in claim(sessions)] == [
         one.delivery_id for one in (older_report, segmentation, report)
     ]
+
+
+def test_urgent_results_are_claimed_before_older_ones(sessions: SessionFactory, job_id: str) -> None:
+    older = [delivery(created_at=after(-number)) for number in (3, 2)]
+    urgent = delivery(priority=Priority.URGENT)
+    add(sessions, job_id, *older, urgent)
+    assert [one.delivery_id for one in claim(sessions)] == [one.delivery_id for one in (urgent, *older)]
 
 
 def test_a_stored_delivery_is_not_sent_again(sessions: SessionFactory, job_id: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from glam_node.inference.findings import FindingKind, Findings
+from glam_node.node.domain.job import Priority
 from glam_node.node.errors import PermanentError
 from glam_node.node.hl7.message import Message, parse
 from glam_node.node.hl7.template import TemplateProblem
@@ -95,6 +96,14 @@ def test_scores_and_findings_are_coded_by_class_breast_and_view_and_flagged() ->
     assert message.first("NTE").field(3).startswith("For research use")  # type: ignore[union-attr]
     numbers = [one.field(1) for one in message.segments if one.name == "OBX"]
     assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
+
+
+@pytest.mark.parametrize(
+    ("priority", "code"), [(Priority.URGENT, "S"), (Priority.SCREENING, "R"), (Priority.BACKFILL, "R"), (None, "A")]
+)
+def test_a_rule_chooses_the_priority_of_the_message(priority: Priority | None, code: str) -> None:
+    message = written(content_of(analysed_exam(), priority=priority))
+    assert [one.field(9) for one in message.segments if one.name == "TQ1"] == [code]
 
 
 def test_the_operating_point_of_a_view_decides_its_flag_where_the_package_states_one() -> None:

@@ -13,6 +13,7 @@ from glam_node.node.db import audit, audit_messages
 from glam_node.node.domain.alert import AlertMessage, AlertPolicy
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.event import EventKind
+from glam_node.node.domain.job import Priority
 from glam_node.node.domain.routing import Action, SiteRule
 from glam_node.node.domain.study import Standing, StudyState
 from glam_node.node.workflow.analyse.result_rules import result_values
@@ -53,6 +54,17 @@ def test_a_rule_about_results_chooses_the_destinations(bench: Workbench, exam: l
     with bench.sessions() as session:
         (event,) = audit.recent(session, EventKind.JOB_SUCCEEDED, 2)
     assert (event.detail["rule"], event.detail["reason"]) == ("rules.found", study.reason)
+
+
+@pytest.mark.parametrize("priority", list(Priority))
+def test_a_rule_about_results_chooses_their_priority(bench: Workbench, exam: list[Dataset], priority: Priority) -> None:
+    bench.site = (rule("findings > 0", priority=priority),)
+    job = bench.submitted(*exam)
+    bench.run(job)
+    assert job.priority is Priority.SCREENING
+    assert {one.priority for one in bench.deliveries()} == {priority}
+    assert bench.study().reason.endswith(f"the results are sent with priority {priority.name.lower()}")
+    assert bench.job().routing.priority is priority
 
 
 def test_results_go_their_usual_way_if_no_rule_about_results_holds(bench: Workbench, exam: list[Dataset]) -> None:

@@ -245,12 +245,13 @@ def _claimed(delivery: Delivery) -> ColumnElement[bool]:
 
 
 def as_deliveries(rows: Sequence[DeliveryRow]) -> list[Delivery]:
-    """Return the deliveries of the rows, sorted by age and then by SOP class.
+    """Return the deliveries of the rows, sorted by priority, by age and then by SOP class.
 
     So segmentations (...1.1.66.4) precede the reports (...1.1.88.x) that refer to them.
     """
     return [
-        _delivery(row) for row in sorted(rows, key=lambda row: (row.created_at, row.sop_class_uid, row.delivery_id))
+        _delivery(row)
+        for row in sorted(rows, key=lambda row: (row.priority, row.created_at, row.sop_class_uid, row.delivery_id))
     ]
 
 
