@@ -62,7 +62,8 @@ class HL7ListenerSettings(Section):
     accession_number: Annotated[tuple[HL7Field, ...], AfterValidator(not_empty)] = ("IPC-1", "OBR-18")
     """Fields with the Accession Number of an order or a report; the first one that has a value counts."""
     assigning_authority: HL7Name = ""
-    """Assigning authority of Patient IDs that state none, in messages (PID-3) and in images (Issuer of Patient ID)."""
+    """Assigning authority of Patient IDs that state none, in messages (PID-3) and in images (Issuer of Patient ID). Of
+    several IDs in PID-3, the one of this authority counts."""
     patient_corrected: Literal["hold", "follow"] = "hold"
     """hold: if ADT^A08 or A31 corrects a patient after the images came, results that were not sent yet are held until a
     person releases the study; follow: they are made with the corrected name, birth date and sex. In doubt the study

@@ -109,6 +109,13 @@ def test_the_study_instance_uid_may_be_in_several_fields(segment: str) -> None:
     assert one_order("ORC|NW", "OBR|1", segment).study_instance_uid == "1.2.3"
 
 
+def test_the_id_of_the_sites_authority_counts_among_several() -> None:
+    several = "PID|1||N1^^^NATION~P1^^^Hosp"
+    segments = (several, "ORC|NW", "OBR|1" + "|" * 17 + "A-1")
+    found = [announced_orders(message(*segments), ("OBR-18",), one)[0].patient.value for one in ("HOSP", "", "OTHER")]
+    assert found == ["P1", "N1", "N1"]
+
+
 def test_a_message_may_have_several_orders() -> None:
     segments = [line for number in (1, 2) for line in ("ORC|NW", f"OBR|{number}" + "|" * 17 + f"A-{number}")]
     found = announced_orders(message(PID, *segments), ("OBR-18",))

@@ -33,6 +33,11 @@ class StatedPatient:
     sex: str = ""
     """M, F, O or empty."""
 
+    def identifier_of(self, authority: str) -> PatientIdentifier:
+        """Return the identifier of an assigning authority; the first one if none is of it, or it is empty."""
+        same = [one for one in self.identifiers if one.authority.casefold() == authority.casefold()]
+        return same[0] if authority and same else self.identifiers[0]
+
     def header(self, identifier: PatientIdentifier) -> Mapping[str, Any]:
         """Return the patient as attributes of an image, with one of the identifiers, for `domain.identity`."""
         qualifiers = [{"UniversalEntityID": identifier.universal_id}] if identifier.universal_id else []

@@ -40,26 +40,23 @@ class _Group:
         return "" if segment is None else segment.component(field, component).strip()
 
 
-def announced_orders(message: Message, fields: Sequence[str]) -> list[OrderMessage]:
+def announced_orders(message: Message, fields: Sequence[str], authority: str = "") -> list[OrderMessage]:
     """Return what a message says about each of its orders.
 
     Args:
         message: The message, with a PID.
         fields: The fields that may contain the Accession Number, such as OBR-18 or ORC-3.1.
+        authority: The assigning authority whose ID counts if PID-3 has several; empty for the first one.
 
     Raises:
         Rejected: The message has no order, or one has neither an Accession Number nor a Study Instance UID.
     """
-    patient = _patient(message)
+    patient = stated_patient(message).identifier_of(authority)
     is_report = message.header.component(9) == "ORU"
     found = [_order(group, patient, fields, is_report=is_report) for group in _groups(message)]
     if not found:
         raise Rejected(f"The message has no segment {'OBR' if is_report else 'ORC'}.", "100", "OBR")
     return found
-
-
-def _patient(message: Message) -> PatientIdentifier:
-    return stated_patient(message).identifiers[0]
 
 
 def _groups(message: Message) -> Iterator[_Group]:

@@ -179,7 +179,7 @@ class HospitalMessages:
         if kind in MERGES:
             found = merges(message)
             return "; ".join(merge_patient(session, one, policy.changes, control_id, now) for one in found)
-        orders = announced_orders(message, policy.accession_fields)
+        orders = announced_orders(message, policy.accession_fields, policy.changes.authority)
         return "; ".join(take_order(session, one, policy.orders, control_id, now) for one in orders)
 
 

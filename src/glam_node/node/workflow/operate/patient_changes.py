@@ -112,7 +112,8 @@ def check_arrived(session: Session, policy: ChangePolicy, now: datetime) -> None
 
 
 def _with_named(patient: StatedPatient, policy: ChangePolicy) -> StatedPatient:
-    identifiers = tuple(policy.named(one) for one in patient.identifiers)
+    first = patient.identifier_of(policy.authority)
+    identifiers = tuple(policy.named(one) for one in dict.fromkeys((first, *patient.identifiers)))
     return StatedPatient(identifiers, patient.name, patient.birth_date, patient.sex)
 
 
