@@ -198,6 +198,10 @@ def everything_else(place: Place) -> dict[str, Any]:
         },
         "rules": {
             "a": {**rule, "destinations": ["more"], "priority": "backfill"},
+            "priors": {
+                **rule, "then": "analyse", "priors": 1, "priors_from": "web", "priors_maximum_age": "9M",
+                "priors_wait": 9.0, "analyse_priors": False, "send_priors": True,
+            },
             "b": {"when": "KVP > 500", "then": "ignore", "level": "image"},
             "c": {"when": "findings > 500", "then": "hold", "hold_time": 9.0, "results": kinds[:1], "notify": True},
         },

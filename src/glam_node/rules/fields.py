@@ -25,6 +25,16 @@ RESULT_FIELDS: dict[str, tuple[ValueKind, str]] = {
     "findings": (ValueKind.NUMBER, "Number of findings in all images."),
     "remarks": (ValueKind.NUMBER, "Number of remarks on images."),
     "images_not_analysed": (ValueKind.NUMBER, "Number of images whose analysis failed."),
+    "prior_exams": (ValueKind.NUMBER, "Number of prior exams that the findings were compared with."),
+    "malignant_change": (
+        ValueKind.NUMBER,
+        "Malignant score of the study less that of its latest prior exam, -1 to 1.",
+    ),
+    "benign_change": (ValueKind.NUMBER, "Benign score of the study less that of its latest prior exam, -1 to 1."),
+    "new_findings": (
+        ValueKind.NUMBER,
+        "Number of findings, in the views that could be compared, without one at a corresponding place then.",
+    ),
 }
 """The fields that an analysis adds, with the same values for all images of a study; kind and meaning by name."""
 

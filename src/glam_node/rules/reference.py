@@ -26,7 +26,8 @@ SEMANTICS = (
     "Texts are compared without regard to case and surrounding spaces.",
     "Where an attribute has several values, or a sequence several items, one that matches is enough; with != and "
     "not in, none of them may be equal.",
-    "The fields of results have the same values for all images of a study. A score, or the number of images that reach "
+    "The fields of results have the same values for all images of a study. Those that compare with a prior "
+    "exam are missing without one by the same model. A score, or the number of images that reach "
     "an operating point, is missing if no image has a score, or if the model states no operating point.",
     "Where a value is missing, empty or unreadable, only `is missing` is true; even != is false.",
     "An age is compared in days (Y 365.25, M 30.4375, W 7).",

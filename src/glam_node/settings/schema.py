@@ -14,7 +14,7 @@ from glam_node.settings.hl7 import HL7ListenerSettings, check_listener
 from glam_node.settings.inference import InferenceSettings
 from glam_node.settings.observation import LogSettings, TelemetrySettings
 from glam_node.settings.peers import PeerSettings, distinct
-from glam_node.settings.rules import RuleSettings
+from glam_node.settings.rules import RuleSettings, require_sources
 from glam_node.settings.section import Section, contradiction
 from glam_node.settings.sources import SourceSettings
 from glam_node.settings.tls import TLSSettings
@@ -243,16 +243,16 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _routes_to_known_destinations(self) -> Self:
+        require_sources(self.rules, self.sources)
         for name, rule in self.rules.items():
             for destination in rule.destinations or ():
                 if destination not in self.destinations:
                     raise contradiction(f"rules.{name}.destinations", f"there is no destinations.{destination}")
             if rule.notify and not (self.alerts.webhook_url or self.alerts.smtp_host):
                 raise contradiction(f"rules.{name}.notify", "needs alerts.webhook_url or alerts.smtp_host")
-            goes_to = [self.destinations[one] for one in rule.destinations or self.destinations]
-            asked = {kind for destination in goes_to for kind in destination.results}
+            asked = {kind for one in rule.destinations or self.destinations for kind in self.destinations[one].results}
             lacking = [kind for kind in rule.results or () if kind not in asked]
-            if lacking and goes_to:
+            if lacking and self.destinations:
                 raise contradiction(
                     f"rules.{name}.results",
                     f"no destination of the rule asks for {lacking[0]}: add it to destinations.NAME.results",

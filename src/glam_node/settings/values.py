@@ -15,6 +15,7 @@ _HOST = "an address or a host name, without a port or brackets"
 _NAME = "a name of letters, digits, - and _"
 _DESTINATION = "the NAME of a [destinations.NAME], or empty"
 _NAME_OF_SYSTEM = "a string of at most 180 characters, without control characters"
+_SOURCE = "the NAME of a [sources.NAME], or empty"
 _ARCHIVE = "the NAME of a [destinations.NAME] or [sources.NAME], or empty"
 _TEXT = "a string without a backslash or control characters"
 _CODE_STRING = "1 to 16 capital letters, digits, blanks and _"
@@ -102,6 +103,7 @@ DestinationName = Annotated[str, _matching(r"([A-Za-z0-9][A-Za-z0-9_-]*)?", _DES
 HL7Name = Annotated[str, _matching(r"[^\x00-\x1f\x7f]{0,180}", _NAME_OF_SYSTEM), _words(_NAME_OF_SYSTEM)]
 """The name of an application or facility in MSH."""
 ArchiveName = Annotated[str, _matching(r"([A-Za-z0-9][A-Za-z0-9_-]*)?", _ARCHIVE), _words(_ARCHIVE)]
+SourceName = Annotated[str, _matching(r"([A-Za-z0-9][A-Za-z0-9_-]*)?", _SOURCE), _words(_SOURCE)]
 Text = Annotated[str, _matching(r"[^\\\x00-\x1f\x7f]*", _TEXT), _words(_TEXT)]
 """A text for the VRs LO and SH (PS3.5 Table 6.2-1)."""
 ImageTypeTerm = Annotated[str, _matching(r"[A-Z0-9_ ]{1,16}", _CODE_STRING), _words(_CODE_STRING)]

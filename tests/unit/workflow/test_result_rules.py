@@ -14,6 +14,7 @@ from glam_node.node.domain.alert import AlertMessage, AlertPolicy
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import Priority
+from glam_node.node.domain.prior_comparison import PriorExam
 from glam_node.node.domain.routing import Action, SiteRule
 from glam_node.node.domain.study import Standing, StudyState
 from glam_node.node.workflow.analyse.result_rules import result_values
@@ -205,8 +206,24 @@ def test_every_field_of_results_has_a_value_after_an_analysis() -> None:
     remarked = replace(exam.image("L CC"), remarks=("Tissue may be cut off.",))
     exam = exam.with_images(failed(exam.image("R CC"), "The image is black."), remarked)
     findings = replace(exam.findings, algorithm=replace(exam.findings.algorithm, parameters=parameters))
-    values = result_values(findings)
+    prior = PriorExam(
+        study_instance_uid="1.2",
+        study_date="20230405",
+        algorithm="GLAM 1",
+        same_model=True,
+        study_scores={"benign": 0.5, "malignant": 0.25},
+        breast_scores={},
+        changes={"benign": 0.25, "malignant": -0.125},
+        breast_changes={},
+        images=(),
+        compared_views=("L CC",),
+    )
+    values = result_values(findings, [prior])
     assert values.keys() == RESULT_FIELDS.keys()
+    assert (values["prior_exams"], values["malignant_change"], values["benign_change"]) == ((1.0,), (-0.125,), (0.25,))
+    assert values["new_findings"] == (float(len(exam.image("L CC").findings)),)
+    other = result_values(findings, [replace(prior, same_model=False, changes={})])
+    assert RESULT_FIELDS.keys() - other.keys() == {"malignant_change", "benign_change", "new_findings"}
     assert values["malignant_score"] == (max(image.malignant_score or 0 for image in findings.images),)
     assert (values["malignant_images"], values["benign_images"]) == ((2.0,), (2.0,))
     assert (values["findings"], values["remarks"], values["images_not_analysed"]) == ((4.0,), (1.0,), (1.0,))
@@ -215,7 +232,7 @@ def test_every_field_of_results_has_a_value_after_an_analysis() -> None:
 def test_a_study_without_any_score_has_no_value_for_scores() -> None:
     exam = analysed_exam()
     none = exam.with_images(*(failed(image, "The image is black.") for image in exam.findings.images))
-    assert set(result_values(none.findings)) == {"findings", "remarks", "images_not_analysed"}
+    assert set(result_values(none.findings)) == {"findings", "remarks", "images_not_analysed", "prior_exams"}
 
 
 @pytest.mark.parametrize("field", RESULT_FIELDS)

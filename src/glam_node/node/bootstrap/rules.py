@@ -7,8 +7,11 @@ from glam_node.inference.errors import PackageMismatch
 from glam_node.kinds.facts import KindPolicy
 from glam_node.node.domain.eligibility import EligibilityPolicy
 from glam_node.node.domain.job import Priority
+from glam_node.node.domain.prior import PriorPlan
 from glam_node.node.domain.routing import Action, SiteRule
+from glam_node.rules.expression import age_in_days
 from glam_node.settings.inference import InferenceSettings
+from glam_node.settings.rules import RuleSettings
 from glam_node.settings.schema import Settings
 
 if TYPE_CHECKING:
@@ -65,9 +68,18 @@ def site_rules(settings: Settings) -> tuple[SiteRule, ...]:
             rule.results,
             rule.hold_time,
             rule.notify,
+            _prior_plan(name, rule),
         )
         for name, rule in settings.rules.items()
     )
+
+
+def _prior_plan(name: str, rule: RuleSettings) -> PriorPlan | None:
+    if not rule.priors:
+        return None
+    days = int(age_in_days(rule.priors_maximum_age))
+    wait_s, analyse, send = rule.priors_wait, rule.analyse_priors, rule.send_priors
+    return PriorPlan(f"rules.{name}", rule.priors_from, rule.priors, days, wait_s, analyse, send)
 
 
 def rule_trial(settings: Settings) -> "RuleTrial":

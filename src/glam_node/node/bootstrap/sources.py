@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from glam_node.node.bootstrap.base_node import BaseNode
 from glam_node.node.db.writer import Writer
 from glam_node.node.domain.archived import ArchivedStudy
 from glam_node.node.domain.ports import Source
+from glam_node.node.domain.prior import MODALITY
 from glam_node.node.scp.contexts import accepted_contexts
 from glam_node.node.scu.echo import remote_ae_of
 from glam_node.node.scu.retrieve import GetSource, MoveSource
@@ -16,6 +17,9 @@ from glam_node.node.workflow.receive.fetch_study import Intake, StudyFetcher
 from glam_node.node.workflow.receive.refusals import Refusals
 from glam_node.settings.schema import Settings
 from glam_node.settings.sources import CGetSettings, CMoveSettings, DicomSourceSettings, DicomwebSettings
+
+if TYPE_CHECKING:
+    from glam_node.node.workflow.assemble.fetch_priors import PriorSource
 
 
 def built_source(name: str, settings: Settings) -> Source:
@@ -44,6 +48,18 @@ def mammogram_counter(name: str, settings: Settings) -> Callable[[str], int]:
     mammograms = settings.sources[name].model_copy(update={"modalities": ("MG",)})
     source = built_source(name, settings.model_copy(update={"sources": {name: mammograms}}))
     return lambda uid: sum(one.expected for one in source.list_series(ArchivedStudy(uid)) if one.modality == "MG")
+
+
+@contextmanager
+def prior_source(name: str, node: BaseNode) -> "Iterator[PriorSource]":
+    """Yield [sources.NAME] as a source of prior exams, whose series of other modalities are not fetched."""
+    from glam_node.node.workflow.assemble.fetch_priors import PriorSource
+
+    mammograms = node.settings.sources[name].model_copy(update={"modalities": (MODALITY,)})
+    settings = node.settings.model_copy(update={"sources": {name: mammograms}})
+    limited = BaseNode(settings, node.sessions, node.store)
+    with study_fetcher(name, limited) as fetcher:
+        yield PriorSource(built_source(name, settings), fetcher)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from glam_node.node.cli.checks_of_files import check_certificates, check_secrets
 from glam_node.node.cli.checks_of_hl7 import check_hl7
 from glam_node.node.cli.checks_of_host import check_ports, check_retention, check_storage
 from glam_node.node.cli.checks_of_model import check_model
+from glam_node.node.cli.checks_of_priors import check_priors
 from glam_node.settings.schema import Settings
 
 DISK_S = 60.0
@@ -65,6 +66,7 @@ def other_tasks(settings: Settings) -> Iterator[CheckTask]:
         run = partial(sources.check_source, name, settings)
         yield CheckTask(f"sources.{name}", run, sources.limit_s(source))
     yield CheckTask("hl7", lambda: check_hl7(settings))
+    yield CheckTask("prior exams", lambda: check_priors(settings))
     yield CheckTask("audit", lambda: servers.check_audit_collector(settings), settings.audit.timeout * 3)
     limit_s = 3 * (settings.alerts.timeout + settings.telemetry.timeout)
     yield CheckTask("channels", lambda: servers.check_channels(settings), limit_s)

@@ -127,6 +127,7 @@ def _print(study: dict[str, Any], out: "Console") -> None:
     if study["scores"]:
         out.print(f"Algorithm {study['algorithm']}")
     _table(out, "Scores", study["scores"], ("view", "malignant_score", "benign_score", "findings", "failure"))
+    _print_priors(study["priors"], out)
     columns = ("destination", "kind", "sop_instance_uid", "state", "attempt", "failure", "warning")
     for title, superseded in (("Deliveries", False), ("Deliveries of earlier analyses, which are superseded", True)):
         _table(out, title, [one for one in study["deliveries"] if one["superseded"] is superseded], columns)
@@ -146,6 +147,15 @@ def _print_state(study: dict[str, Any], out: "Console") -> None:
     if study["newer"]:
         out.print(f"In doubt: {study['newer']['reason']}.", markup=False)
         out.print(f"  {TO_DECIDE.format(uid=study['study_instance_uid'])}", markup=False)
+
+
+def _print_priors(priors: dict[str, Any] | None, out: "Console") -> None:
+    """Print what became of the search for prior exams, and what the comparison shows."""
+    if priors is None:
+        return
+    out.print(f"Prior exams by {priors['rule']}: {priors['state']}, {priors['outcome']}", markup=False)
+    for sentence in priors["sentences"]:
+        out.print(f"  {sentence}", markup=False)
 
 
 def _table(out: "Console", title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:

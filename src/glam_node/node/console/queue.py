@@ -7,9 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from glam_node.node.console.rendering import Renderer
-from glam_node.node.db import backlog, imaging_orders, jobs, workers
+from glam_node.node.db import backlog, imaging_orders, jobs, priors, workers
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.worker import Worker
+from glam_node.node.workflow.operate.prior_description import describe_search
 
 SHOWN = 50
 UNSEEN_AFTER = timedelta(seconds=45)
@@ -34,6 +35,7 @@ def page(renderer: Renderer, request: Request) -> Response:
         present = with_jobs(workers.list_all(session), running, now)
         waiting = backlog.waiting_jobs(session)
         first = jobs.waiting(session, SHOWN)
+        searches = priors.open_searches(session, SHOWN)
         failed = jobs.failed(session, SHOWN)
         ordered = imaging_orders.fetches(session, SHOWN)
         failed_in_all = jobs.counts_by_state(session).get(JobState.FAILED, 0)
@@ -45,6 +47,7 @@ def page(renderer: Renderer, request: Request) -> Response:
         strays=[job for job in running if job.lease_owner not in named],
         waiting=waiting,
         jobs=first,
+        searches=[describe_search(one) for one in searches],
         failed=failed,
         orders=ordered,
         failed_in_all=failed_in_all,

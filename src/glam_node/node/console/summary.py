@@ -64,4 +64,5 @@ def _facts(node: Node, uid: str) -> "SummaryPage | None":
 
     sources = read_sources(instances, node.store.resolve)
     refuse_different_people(sources.values())
-    return summary_page(findings, sources, node.inference.identity.at(job.created_at, job.settings_digest))
+    identity = node.inference.identity.at(job.created_at, job.settings_digest)
+    return summary_page(findings, sources, identity, job.priors or ())

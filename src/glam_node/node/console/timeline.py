@@ -17,6 +17,7 @@ NAMES: Mapping[EventKind, str] = {
     EventKind.PATIENT_CHANGED: "patient corrected or merged",
     EventKind.STUDY_COMPLETE: "complete",
     EventKind.STUDY_INELIGIBLE: "decision: not analysed",
+    EventKind.PRIORS_SETTLED: "prior exams settled",
     EventKind.JOB_SUBMITTED: "decision: to be analysed",
     EventKind.JOB_STARTED: "claimed by a worker",
     EventKind.JOB_FAILED: "analysis failed",

@@ -14,6 +14,7 @@ from glam_node.node.db.tables import AlertMessageRow, CommitmentRequestRow, Deli
 from glam_node.node.domain.commitment import RequestState
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.job import JobState
+from glam_node.node.domain.prior import LONGEST_WAIT
 from glam_node.node.domain.study import StudyState
 
 SKEW = timedelta(seconds=60)
@@ -69,6 +70,7 @@ def correct_future_times(session: Session, now: datetime, longest: LongestWaits)
                 lease_expires_at=now,
             ),
             _change(session, JobRow, and_(JobRow.state.in_(UNFINISHED), JobRow.announced_at > soon), announced_at=None),
+            _change(session, JobRow, JobRow.waits_until > soon + LONGEST_WAIT, waits_until=None, announced_at=None),
             _make_due(session, DeliveryRow, DeliveryRow.state == DeliveryState.PENDING, now, soon, longest.delivery),
             _correct_commitments(session, now, soon, longest),
             _make_due(session, AlertMessageRow, AlertMessageRow.sent_at.is_(None), now, soon, longest.alert),

@@ -14,12 +14,13 @@ from glam_node.node.domain.job import FailureKind, JobState, Priority
 
 def retry(session: Session, job_id: str, now: datetime) -> bool:
     """Restart a job that failed, waits for its next attempt or lacks a result; return False for any other job."""
-    waiting = and_(JobRow.state == JobState.PENDING, JobRow.next_attempt_at > now)
+    waiting = and_(JobRow.state == JobState.PENDING, or_(JobRow.next_attempt_at > now, JobRow.waits_until > now))
     lacks_a_result = and_(JobRow.state == JobState.SUCCEEDED, JobRow.failure_kind != FailureKind.NONE)
     restartable = or_(JobRow.state == JobState.FAILED, waiting, lacks_a_result)
     condition = and_(JobRow.job_id == job_id, restartable)
     since = case((waiting, JobRow.waiting_since), else_=literal(now, JobRow.waiting_since.type))
     values = {"attempt": 0, "next_attempt_at": now, "announced_at": None, "finished_at": None, "waiting_since": since}
+    values["waits_until"] = None
     return bool(change(session, JobRow, condition, state=JobState.PENDING, **values))
 
 

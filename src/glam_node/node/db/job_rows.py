@@ -5,6 +5,7 @@ from typing import Any
 
 from glam_node.node.db.tables import JobRow
 from glam_node.node.domain.job import FailureKind, InferenceJob, JobState, Priority, Routing, WrittenKinds
+from glam_node.node.domain.prior_comparison import prior_exam_from_json
 
 
 def as_job(row: JobRow) -> InferenceJob:
@@ -36,6 +37,8 @@ def as_job(row: JobRow) -> InferenceJob:
         ),
         written_for=row.written_for
         and {name: WrittenKinds(one["settings_digest"], tuple(one["kinds"])) for name, one in row.written_for.items()},
+        waits_until=row.waits_until,
+        priors=None if row.priors is None else tuple(map(prior_exam_from_json, row.priors)),
         submitted_routing=None if row.submitted_routing is None else _routing(row.submitted_routing),
     )
 

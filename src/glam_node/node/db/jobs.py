@@ -14,6 +14,7 @@ from glam_node.node.db.changes import change, mark_changed
 from glam_node.node.db.job_rows import as_job, routing_values
 from glam_node.node.db.tables import JobRow
 from glam_node.node.domain.job import FailureKind, InferenceJob, JobState, Priority, Routing, WrittenKinds
+from glam_node.node.domain.prior_comparison import PriorExam
 
 UNFINISHED = (JobState.PENDING, JobState.RUNNING)
 
@@ -26,8 +27,9 @@ def add(
     now: datetime,
     priority: Priority = Priority.SCREENING,
     routing: Routing | None = None,
+    waits_until: datetime | None = None,
 ) -> InferenceJob:
-    """Add a job that waits for a worker, and return it."""
+    """Add a job that waits for a worker, and return it; no worker gets it before `waits_until` or its release."""
     routing = routing or Routing()
     row = JobRow(
         job_id=str(uuid4()),
@@ -41,6 +43,7 @@ def add(
         lease_owner="",
         next_attempt_at=now,
         created_at=now,
+        waits_until=waits_until,
         **routing_values(routing),
     )
     if sop_instance_uids:
@@ -243,7 +246,19 @@ def expire(session: Session, job: InferenceJob, now: datetime) -> bool:
 
 def _due(now: datetime) -> ColumnElement[bool]:
     """Return the condition of a due job; a first attempt is always due, even if the clock of another host is ahead."""
-    return and_(JobRow.state == JobState.PENDING, or_(JobRow.attempt == 0, JobRow.next_attempt_at <= now))
+    released = or_(JobRow.waits_until.is_(None), JobRow.waits_until <= now)
+    return and_(JobRow.state == JobState.PENDING, released, or_(JobRow.attempt == 0, JobRow.next_attempt_at <= now))
+
+
+def release(session: Session, study_instance_uid: str) -> list[InferenceJob]:
+    """End the wait of the study's job for prior exams, and return it."""
+    waits = and_(JobRow.study_instance_uid == study_instance_uid, JobRow.waits_until.is_not(None))
+    return _change(session, and_(waits, JobRow.state == JobState.PENDING), waits_until=None, announced_at=None)
+
+
+def keep_priors(session: Session, job: InferenceJob, priors: Sequence[PriorExam]) -> bool:
+    """Keep the prior exams that the job's findings were compared with; False if this attempt does not hold the job."""
+    return bool(_change(session, _held(job), priors=[one.as_json() for one in priors]))
 
 
 def _lost(now: datetime) -> ColumnElement[bool]:

@@ -1,7 +1,7 @@
 """Studies as an archive describes them, and queries for them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,9 @@ class ArchivedStudy:
     modalities: tuple[str, ...] = ()
     instances: int | None = None
     """Number of Study Related Instances; None if the archive does not return it."""
+    issuer_of_patient_id: str = field(default="", repr=False)
+    """Returned only if the query asks for it, like the birth date; neither is logged or stored."""
+    patient_birth_date: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class StudyQuery:
     modality: str = ""
     limit: int = 100
     """Maximum number of studies to return."""
+    return_keys: tuple[str, ...] = ()
+    """Keywords of further attributes that the archive is asked to return."""
 
     @property
     def dates(self) -> str:

@@ -29,6 +29,7 @@ class EventKind(StrEnum):
 
     STUDY_COMPLETE = "study_complete"
     STUDY_INELIGIBLE = "study_ineligible"
+    PRIORS_SETTLED = "priors_settled"
     JOB_SUBMITTED = "job_submitted"
     JOB_SUPERSEDED = "job_superseded"
     JOB_STARTED = "job_started"
@@ -146,6 +147,9 @@ class EventDetail(TypedDict, total=False):
     kind: str
     view: str
     image: str
+
+    priors: int
+    """Number of prior exams that the findings are compared with."""
 
     # Delivery and storage commitment
     warning: str

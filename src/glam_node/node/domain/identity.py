@@ -112,6 +112,11 @@ def _number_from_json(stored: dict[str, Any]) -> PatientNumber:
     return PatientNumber(stored["value"], Issuer(**stored["issuer"]))
 
 
+def is_placeholder(patient_id: str) -> bool:
+    """Return whether a Patient ID is empty, or a text that software writes in place of an unknown one."""
+    return _PLACEHOLDER.fullmatch(patient_id.strip()) is not None
+
+
 def identity_of(header: Header, study_instance_uid: str) -> ImageIdentity:
     """Return digests of the facts that the header states.
 

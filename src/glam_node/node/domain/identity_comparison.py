@@ -60,6 +60,25 @@ def difference_among(images: Iterable[ImageIdentity]) -> Difference | None:
     return None
 
 
+def surely_one_person(images: Iterable[ImageIdentity], others: Iterable[ImageIdentity]) -> str:
+    """Return why images of two studies are not surely of one person; empty if they are.
+
+    More is asked than of the images of one study, which share a Study Instance UID: each pair must have the same
+    Patient ID, of issuers that may be the same, and the same whole birth date, and nothing may contradict.
+    """
+    pairs = itertools.product({one.person for one in images}, {one.person for one in others})
+    return next((reason for pair in pairs if (reason := _not_surely_one_person(*pair))), "")
+
+
+def _not_surely_one_person(one: ImageIdentity, other: ImageIdentity) -> str:
+    first, second = one.patient_number, other.patient_number
+    if not first.value or first.value != second.value or first.issuer.is_another(second.issuer):
+        return "Patient ID or its issuer differs, or is not stated"
+    if _birth_dates(one.birth_date, other.birth_date) is not Answer.AGREES:
+        return "birth date differs, or is not stated"
+    return _two_people(one, other)
+
+
 def compared(one: ImageIdentity, other: ImageIdentity) -> dict[str, Answer]:
     """Return how the facts about the patient compare, by the name of the fact. The comparison is symmetric."""
     return {

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 
+from glam_node.node.domain.prior_comparison import PriorExam
+
 
 class Priority(IntEnum):
     """Priority of a job; the lowest number is done first."""
@@ -67,6 +69,11 @@ class Routing:
     priority: Priority | None = None
     """Priority of the results, as a rule about results chooses it; None for that of the job."""
 
+    @property
+    def is_for_nobody(self) -> bool:
+        """Whether the results are only kept, such as those of a prior exam; no rule of a site can say so."""
+        return self.destinations == ()
+
     def same_way(self, other: "Routing") -> bool:
         """Return whether results go to the same destinations, regardless of the rule that decided."""
         return (self.shadow, self.destinations) == (other.shadow, other.destinations)
@@ -113,6 +120,11 @@ class InferenceJob:
     """Kinds that were written, by destination; None before the job succeeded, or if an older version ran it."""
     submitted_routing: Routing | None = None
     """Routing with which the job was created, if a rule about results has changed it since."""
+
+    waits_until: datetime | None = None
+    """Time at which the job starts at the latest, while it waits for prior exams; None if it does not wait."""
+    priors: tuple[PriorExam, ...] | None = None
+    """Prior exams that the findings were compared with; None before the comparison."""
 
     @property
     def has_results(self) -> bool:

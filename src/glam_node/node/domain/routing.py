@@ -1,7 +1,7 @@
 """Routing rules of a site: the choice of the studies to analyse, and of the destinations of their results."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -16,6 +16,7 @@ from glam_node.node.domain.eligibility import (
 )
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import Priority, Routing
+from glam_node.node.domain.prior import PriorPlan
 from glam_node.node.domain.study import Study
 from glam_node.rules.expression import Expression, Value, Values, holds, same_text
 
@@ -62,6 +63,8 @@ class SiteRule:
     """Seconds after which a held study is released; None if a person releases it."""
     notify: bool = False
     """True if a message about the study is sent to the channels of alerts."""
+    priors: PriorPlan | None = None
+    """Prior exams that the analysis waits for; None if it waits for none."""
 
     @property
     def title(self) -> str:
@@ -84,11 +87,17 @@ class Decision:
     priority: Priority | None = None
     """Priority of the job; None for the priority of the sender."""
     action: Action = Action.ANALYSE
+    priors: PriorPlan | None = None
+    """Prior exams that the analysis waits for; None if it waits for none."""
+    is_context: bool = False
+    """True if the study was fetched only as a prior exam of another, so that nothing about it is sent."""
 
     @property
     def allows_notice(self) -> bool:
         """Whether a notice about the study may go to destinations that accept notices."""
-        return self.eligibility.rule not in RULES_WITHOUT_NOTICE and self.action is not Action.DRY_RUN
+        if self.is_context or self.action is Action.DRY_RUN:
+            return False
+        return self.eligibility.rule not in RULES_WITHOUT_NOTICE
 
 
 def decide(study: Study, policy: EligibilityPolicy, site: tuple[SiteRule, ...], headers: Headers) -> Decision:
@@ -113,6 +122,25 @@ def decide(study: Study, policy: EligibilityPolicy, site: tuple[SiteRule, ...], 
             return Decision(judged, action=Action.IGNORE)
     found = _first_that_holds((rule for rule in site if not rule.of_images and not rule.of_results), judged, headers)
     return Decision(judged) if found is None else _decided(found[0], judged, found[1])
+
+
+def as_prior(decision: Decision, plan: PriorPlan) -> Decision:
+    """Return the decision about a study that was fetched as a prior exam by this plan.
+
+    Its own prior exams are not fetched. Unless the plan sends it, its results go to nobody.
+    """
+    decision = replace(decision, priors=None)
+    judged = decision.eligibility
+    if plan.send:
+        return decision
+    if not judged.eligible:
+        return replace(decision, is_context=True)
+    reason = f"fetched as a prior exam of another study; {judged.reason}"
+    if not plan.analyse:
+        left_out = Eligibility(False, plan.rule, f"{reason}; the rule analyses no prior exams", (), judged.left_out)
+        return Decision(left_out, action=Action.IGNORE, is_context=True)
+    judged = replace(judged, rule=plan.rule, reason=f"{reason}; its results go to nobody")
+    return Decision(judged, Routing(plan.rule, destinations=()), is_context=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +249,12 @@ def _decided(rule: SiteRule, judged: Eligibility, count: int) -> Decision:
     shadow = rule.action is Action.SHADOW
     not_to = "" if rule.destinations is None else f" to {goes_to}"
     outcome = f"in shadow, nothing is sent{not_to}" if shadow else f"the results go to {goes_to}"
-    reason = f"{matches}; {outcome}; {judged.reason}"
+    waits = "" if rule.priors is None else f"; before its analysis it gets {rule.priors}"
+    reason = f"{matches}; {outcome}{waits}; {judged.reason}"
     return Decision(
         Eligibility(True, rule.title, reason, judged.instances, judged.left_out),
         Routing(rule.title, shadow, rule.destinations),
         rule.priority,
         rule.action,
+        rule.priors,
     )

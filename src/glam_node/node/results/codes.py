@@ -51,6 +51,17 @@ SITE_PROBABILITY = {
         "GLAM-MALIGN-SITE", PRIVATE_SCHEME, "Probability, malignant class, calibrated by site (research)"
     ),
 }
+# Prior exams: their score, which viewers must not show under the name of the present one; the score of an exam less
+# that of a prior exam; and the text about a place in both
+PRIOR_SCORE = {
+    FindingKind.BENIGN: Code("GLAM-BENIGN-PRI", PRIVATE_SCHEME, "Score of prior exam, benign class (research)"),
+    FindingKind.MALIGNANT: Code("GLAM-MALIGN-PRI", PRIVATE_SCHEME, "Score of prior exam, malignant class (research)"),
+}
+CHANGE_OF_SCORE = {
+    FindingKind.BENIGN: Code("GLAM-BENIGN-CHG", PRIVATE_SCHEME, "Change of score, benign class (research)"),
+    FindingKind.MALIGNANT: Code("GLAM-MALIGN-CHG", PRIVATE_SCHEME, "Change of score, malignant class (research)"),
+}
+DESCRIPTION_OF_CHANGE = Code("111021", "DCM", "Description of Change")
 PERCENT = Code("%", "UCUM", "Percent")
 # HL7 messages: numbers of findings, and the procedure of a study whose images state no code for it
 FINDING_COUNT = {

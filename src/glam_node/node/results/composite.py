@@ -9,6 +9,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from glam_node.inference.findings import AlgorithmIdentification
 from glam_node.node.results.common_attributes import contributing_equipment
 from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.results.prior_exams import Priors, comparison_digest, prior_images
 
 
 def new_object(
@@ -78,6 +79,7 @@ def new_structured_report(
     role: str,
     series_number: int,
     subject: str,
+    priors: Priors = (),
 ) -> Dataset:
     """Return a complete, unverified and preliminary document on the study of `evidence`.
 
@@ -93,6 +95,7 @@ def new_structured_report(
         role: A name that distinguishes reports on the same evidence; the UIDs are derived from it.
         series_number: The Series Number.
         subject: The content of the report in words, for the Series Description.
+        priors: The prior exams that the document refers to.
     """
     report = new_object(
         evidence[0],
@@ -101,7 +104,7 @@ def new_structured_report(
         sop_class_uid=sop_class_uid,
         modality="SR",
         role=role,
-        source_uids=[one.SOPInstanceUID for one in evidence],
+        source_uids=[*(one.SOPInstanceUID for one in evidence), *comparison_digest(priors)],
         series_number=series_number,
         subject=subject,
     )
@@ -112,6 +115,8 @@ def new_structured_report(
     report.VerificationFlag = "UNVERIFIED"
     report.PreliminaryFlag = "PRELIMINARY"
     report.CurrentRequestedProcedureEvidenceSequence = [hierarchical_reference(evidence)]
+    if priors:
+        report.PertinentOtherEvidenceSequence = [hierarchical_reference(prior_images([one])) for one in priors]
     report.update(content)
     return report
 

@@ -13,6 +13,7 @@ from glam_node.node.results import codes
 from glam_node.node.results.common_attributes import finish
 from glam_node.node.results.composite import new_object, reference
 from glam_node.node.results.identity import ResultIdentity
+from glam_node.node.results.prior_exams import Priors, comparison_digest
 from glam_node.node.results.sources import source_header
 from glam_node.node.results.summary_page import TITLE, SummaryPage, summary_page
 from glam_node.node.results.time_zone import zone_of
@@ -21,7 +22,11 @@ from glam_node.result_kinds import ENCAPSULATED_PDF
 
 
 def write_encapsulated_pdf(
-    findings: Findings, sources: Mapping[str, Dataset], identity: ResultIdentity, read: ReadView
+    findings: Findings,
+    sources: Mapping[str, Dataset],
+    identity: ResultIdentity,
+    read: ReadView,
+    priors: Priors = (),
 ) -> Dataset:
     """Return the summary of a study as an Encapsulated PDF, in a series of its own.
 
@@ -30,6 +35,7 @@ def write_encapsulated_pdf(
         sources: Source data set by SOP Instance UID.
         identity: The device that writes the summary.
         read: The function that reads a view. A view that cannot be drawn is replaced by the reason.
+        priors: The prior exams to which the findings were compared.
 
     Raises:
         PermanentError: A source lacks a UID, so that nothing can refer to it.
@@ -38,7 +44,7 @@ def write_encapsulated_pdf(
     from glam_node.node.results.pdf_page import pdf_page
 
     images = [sources[image.sop_instance_uid] for image in findings.images]
-    page = summary_page(findings, sources, identity)
+    page = summary_page(findings, sources, identity, priors)
     creator = f"{identity.manufacturer_model_name} {identity.software_version}"
     pictures = _pictures(page, findings, sources, identity, read)
     document = pdf_page(page, pictures, creator, identity.created(zone_of(images)))
@@ -50,7 +56,7 @@ def write_encapsulated_pdf(
         sop_class_uid=EncapsulatedPDFStorage,
         modality="DOC",
         role="encapsulated PDF",
-        source_uids=[image.sop_instance_uid for image in findings.images],
+        source_uids=[*(image.sop_instance_uid for image in findings.images), *comparison_digest(priors)],
         series_number=identity.series_number_of(ENCAPSULATED_PDF),
         subject="summary",
     )

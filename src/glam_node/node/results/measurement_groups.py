@@ -32,7 +32,11 @@ Group = sr.MeasurementsAndQualitativeEvaluations | sr.PlanarROIMeasurementsAndQu
 
 
 def measurement_groups(
-    findings: Findings, headers: Mapping[str, Dataset], segmentations: Iterable[Dataset], identity: ResultIdentity
+    findings: Findings,
+    headers: Mapping[str, Dataset],
+    segmentations: Iterable[Dataset],
+    identity: ResultIdentity,
+    places: Mapping[tuple[str, int], Sequence[str]],
 ) -> Iterator[Group]:
     """Yield all groups of a report, from the study to the findings.
 
@@ -44,6 +48,8 @@ def measurement_groups(
         headers: Source header by SOP Instance UID.
         segmentations: The segmentations that the report may refer to.
         identity: The device that writes the report.
+        places: Sentences about findings of prior exams at corresponding places, by SOP Instance UID and the place of
+            the finding in its image.
     """
     writer = _Writer(
         findings, headers, identity, _referenced_segments(segmentations), _algorithm_id(findings.algorithm)
@@ -54,8 +60,9 @@ def measurement_groups(
             yield writer.breast(laterality)
     for image in findings.images:
         yield writer.image(image)
-        for tracked in tracked_findings(image, findings.algorithm, identity):
-            yield writer.finding(image, tracked)
+        for number, tracked in enumerate(tracked_findings(image, findings.algorithm, identity)):
+            sentences = places.get((image.sop_instance_uid, number), ())
+            yield with_comments(writer.finding(image, tracked), sentences, codes.DESCRIPTION_OF_CHANGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +210,11 @@ def _comments(image: ImageFindings) -> list[str]:
     return [*([] if image.findings else ["No findings in this image."]), *image.remarks]
 
 
-def with_comments(group: Group, comments: Iterable[str]) -> Group:
-    """Return `group` after adding comments at its end."""
+def with_comments(group: Group, comments: Iterable[str], name: Code = codes.COMMENT) -> Group:
+    """Return `group` after adding comments, as texts of this name, at its end."""
     for comment in comments:
         group[0].ContentSequence.append(
-            sr.TextContentItem(name=codes.COMMENT, value=comment, relationship_type=sr.RelationshipTypeValues.CONTAINS)
+            sr.TextContentItem(name=name, value=comment, relationship_type=sr.RelationshipTypeValues.CONTAINS)
         )
     return group
 

@@ -12,6 +12,8 @@ from glam_node.node.results.common_attributes import finish
 from glam_node.node.results.composite import new_structured_report
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.measurement_groups import Group, measurement_groups, with_comments
+from glam_node.node.results.prior_exams import Priors, place_sentences
+from glam_node.node.results.prior_groups import prior_groups
 from glam_node.node.results.sources import source_header
 from glam_node.result_kinds import COMPREHENSIVE_SR, MEASUREMENT_REPORT
 
@@ -25,6 +27,7 @@ def report_content(
     segmentations: Sequence[Dataset],
     identity: ResultIdentity,
     lacking: Sequence[str] = (),
+    priors: Priors = (),
 ) -> Dataset:
     """Return the root of the content tree of the report on a study with at least one image.
 
@@ -37,13 +40,14 @@ def report_content(
         segmentations: The objects from `write_segmentations`; findings refer to their segments.
         identity: The device that writes the report.
         lacking: Sentences on results that could not be written.
+        priors: The prior exams to which the findings were compared.
 
     Raises:
         PermanentError: A source lacks a UID, so that nothing can refer to it.
     """
     headers = {image.sop_instance_uid: source_header(sources[image.sop_instance_uid]) for image in findings.images}
-    study, *parts = measurement_groups(findings, headers, segmentations, identity)
-    groups = [with_comments(study, lacking), *parts]
+    study, *parts = measurement_groups(findings, headers, segmentations, identity, place_sentences(priors))
+    groups = [with_comments(study, lacking), *parts, *prior_groups(priors, findings, identity)]
     described = [header for header in headers.values() if set(header.dir()) >= _DESCRIBED]
     return report_root(groups, described, findings.algorithm, identity)
 
@@ -56,6 +60,7 @@ def write_measurement_report(
     identity: ResultIdentity,
     *,
     comprehensive: bool = False,
+    priors: Priors = (),
 ) -> Dataset:
     """Return the report, in a series of its own.
 
@@ -68,6 +73,7 @@ def write_measurement_report(
         identity: The device that writes the report.
         comprehensive: Whether to write a Comprehensive SR, for archives that accept no Comprehensive 3D SR. It has the
             same content but other UIDs.
+        priors: The prior exams that `content` refers to.
 
     Raises:
         PermanentError: A source lacks a UID, so that nothing can refer to it.
@@ -82,6 +88,7 @@ def write_measurement_report(
         role="comprehensive report" if comprehensive else "report",
         series_number=identity.series_number_of(COMPREHENSIVE_SR if comprehensive else MEASUREMENT_REPORT),
         subject="report",
+        priors=priors,
     )
     report.CodingSchemeIdentificationSequence = [_private_scheme(identity)]
     finish(report, images, identity)

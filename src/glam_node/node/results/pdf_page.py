@@ -48,7 +48,9 @@ def pdf_page(page: SummaryPage, pictures: Mapping[str, Image.Image | str], creat
         _panel(sheet, view, left, laterality, pictures.get(view.name, view.failure))
     _table(sheet, page)
     is_whole = all(sheet.has_all(value) for _, value in page.patient)
-    _remarks(sheet, page.remarks if is_whole else (UNKNOWN_CHARACTERS, *page.remarks))
+    remarks = page.remarks if is_whole else (UNKNOWN_CHARACTERS, *page.remarks)
+    title = "Prior exams, as context, and remarks" if page.priors else "Remarks"
+    _remarks(sheet, title, (*page.priors, *remarks))
     sheet.paragraphs(page.notes, (_LEFT, _NOTES), (_TABLE_WIDTH, _ORIGIN - _NOTES), (6.5, 5.5, 4.5), colour=_GREY)
     _foot(sheet, page)
     return sheet.document()
@@ -147,9 +149,9 @@ def _table(sheet: TextPage, page: SummaryPage) -> None:
         sheet.paragraphs([row.outcome], (_LEFT + columns[3], top), (widths[3], 7.6), (7.5, 6.5))
 
 
-def _remarks(sheet: TextPage, remarks: Sequence[str]) -> None:
+def _remarks(sheet: TextPage, title: str, remarks: Sequence[str]) -> None:
     width = _RIGHT - _REMARKS
-    sheet.line("Remarks", (_REMARKS, _TABLE), width, 8, bold=True, colour=_GREY)
+    sheet.line(title, (_REMARKS, _TABLE), width, 8, bold=True, colour=_GREY)
     room = (width, _ORIGIN - 1 - _TABLE - 5)
     sheet.paragraphs(remarks or ["None."], (_REMARKS, _TABLE + 5), room, (8, 7, 6), more="and {count} more remarks")
 

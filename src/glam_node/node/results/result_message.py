@@ -22,6 +22,7 @@ from glam_node.node.results.identity import ResultIdentity, ScoreScale, view_nam
 from glam_node.node.results.message_form import BUILT_IN_TEMPLATE, MessageForm
 from glam_node.node.results.message_patient import patient_values, study_values
 from glam_node.node.results.not_analysed_report import Notice
+from glam_node.node.results.prior_exams import Priors, prior_sentences
 from glam_node.node.results.scores import (
     breast_scores,
     calibration_statements,
@@ -78,6 +79,8 @@ class MessageContent:
     """Priority that a rule about results chose; None for that of the scores."""
     corrects: bool = False
     """Whether an earlier message of the study was sent to the destination."""
+    priors: Priors = ()
+    """The prior exams to which the findings were compared."""
 
 
 def control_id_of(uid: str) -> str:
@@ -148,7 +151,7 @@ def message_values(form: MessageForm, content: MessageContent, identity: ResultI
         "comments": [identity.statement(algorithm), *calibration_statements(algorithm)],
         "counts": list(_counts(images, algorithm)),
         "scores": list(_scores(images, algorithm, identity.score_scale)),
-        "remarks": list(_remarks(content)),
+        "remarks": list(_remarks(content, identity)),
         "objects": [one.values for one in sorted(content.objects, key=lambda one: (one.kind, one.sop_instance_uid))],
         "not_analysed": content.notice.sentence if content.notice else "",
     }
@@ -229,9 +232,11 @@ def _threshold(kind: FindingKind, algorithm: AlgorithmIdentification) -> float |
     return None if stated is None else float(stated)
 
 
-def _remarks(content: MessageContent) -> Iterator[dict[str, object]]:
+def _remarks(content: MessageContent, identity: ResultIdentity) -> Iterator[dict[str, object]]:
     if content.notice is not None:
         yield {"part": _STUDY, "text": content.notice.sentence}
+    for sentence in prior_sentences(content.priors, content.findings, identity):
+        yield {"part": _STUDY, "text": sentence}
     for image in content.findings.images:
         failure = [] if image.failure is None else [f"This image could not be analysed: {image.failure}"]
         for text in (*failure, *image.remarks):

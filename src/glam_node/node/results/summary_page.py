@@ -10,6 +10,7 @@ from glam_node.inference.mammogram import Laterality
 from glam_node.node.domain.words import counted, date, person_name
 from glam_node.node.results import codes
 from glam_node.node.results.identity import VIEW_ORDER, ResultIdentity, view_name
+from glam_node.node.results.prior_exams import Priors, prior_sentences
 from glam_node.node.results.scores import (
     BREAST_SCORE_MEANING,
     STUDY_SCORE_MEANING,
@@ -96,6 +97,8 @@ class SummaryPage:
     """The meaning of the scores."""
     origin: tuple[Labelled, ...]
     """The model, the node and the time of the results."""
+    priors: tuple[str, ...] = ()
+    """Sentences about prior exams, as context."""
 
     @property
     def kinds(self) -> tuple[FindingKind, ...]:
@@ -103,13 +106,16 @@ class SummaryPage:
         return SHOWN_KINDS
 
 
-def summary_page(findings: Findings, sources: Mapping[str, Dataset], identity: ResultIdentity) -> SummaryPage:
+def summary_page(
+    findings: Findings, sources: Mapping[str, Dataset], identity: ResultIdentity, priors: Priors = ()
+) -> SummaryPage:
     """Return the facts of the page.
 
     Args:
         findings: The findings of the study, with at least one image.
         sources: Source data set by SOP Instance UID.
         identity: The device that writes the results.
+        priors: The prior exams to which the findings were compared.
 
     Raises:
         PermanentError: A source lacks a UID.
@@ -128,6 +134,7 @@ def summary_page(findings: Findings, sources: Mapping[str, Dataset], identity: R
         remarks=tuple(_remarks(views)),
         notes=(BREAST_SCORE_MEANING, STUDY_SCORE_MEANING, *_score_notes(findings.algorithm, identity)),
         origin=_origin(findings, of_images, identity),
+        priors=tuple(prior_sentences(priors, findings, identity)),
     )
 
 

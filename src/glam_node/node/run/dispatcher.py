@@ -7,7 +7,7 @@ import socket
 import threading
 from datetime import UTC, datetime, timedelta
 
-from glam_node.node.bootstrap import Node, database_trouble
+from glam_node.node.bootstrap import Node, database_trouble, prior_source
 from glam_node.node.bootstrap.hospital import change_policy
 from glam_node.node.db import imaging_orders, studies, workers
 from glam_node.node.db.engine import reading
@@ -21,7 +21,9 @@ from glam_node.node.worker.broker import broker_url
 from glam_node.node.worker.celery_app import create_app
 from glam_node.node.worker.queue import CeleryQueue
 from glam_node.node.workflow.assemble.completion import close_complete_studies
+from glam_node.node.workflow.assemble.fetch_priors import PriorFetcher
 from glam_node.node.workflow.assemble.rule_headers import headers_of_complete_studies
+from glam_node.node.workflow.assemble.settle_priors import settle_priors
 from glam_node.node.workflow.assemble.submit import announce_waiting_jobs, submit_complete_studies
 from glam_node.node.workflow.operate.imaging_orders import release_read_studies
 from glam_node.node.workflow.operate.patient_changes import check_arrived
@@ -57,6 +59,7 @@ def run(running: Running) -> None:
         threading.Thread(target=_retire, args=(running,), name="retirement"),
         threading.Thread(target=_keep_audit_trail, args=(running,), name="audit trail"),
         threading.Thread(target=_confirm, args=(running,), name="confirmation"),
+        threading.Thread(target=_fetch_priors, args=(running,), name="prior exams"),
         threading.Thread(target=_watch, args=(running,), name="alerts"),
         threading.Thread(target=_export, args=(running, export), name="traces"),
         threading.Thread(target=keep_canaries, args=(running,), name="canary"),
@@ -76,6 +79,17 @@ def _confirm(running: Running) -> None:
                 node.confirmations.ask(node.sessions, node.assembly_policy, datetime.now(UTC))
 
     repeat(ask, every_s=INTERVAL_S, stop=running.stop)
+
+
+def _fetch_priors(running: Running) -> None:
+    node = running.node
+    fetcher = PriorFetcher(node.sessions, node.store, lambda name: prior_source(name, node))
+
+    def start() -> None:
+        with database_trouble(node.settings):
+            fetcher.start_due()
+
+    repeat(start, every_s=INTERVAL_S, stop=running.stop)
 
 
 def _keep_audit_trail(running: Running) -> None:
@@ -226,6 +240,8 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
         headers = headers_of_complete_studies(node.sessions, node.store, node.submission_policy.site)
         with node.sessions.begin() as session:
             submit_complete_studies(session, now, node.submission_policy, headers)
+        with node.sessions.begin() as session:
+            settle_priors(session, now)
         for priority in sorted(set(Priority) - queue.full_priorities()):
             with node.sessions() as session:
                 announce_waiting_jobs(session, queue, priority, now)

@@ -68,7 +68,7 @@ class DicomSource:
 
     def find_studies(self, query: StudyQuery) -> FoundStudies:
         """Return the studies that match; see `Source`."""
-        keys = {**query.keys, "NumberOfStudyRelatedInstances": ""}
+        keys = {**query.keys, **dict.fromkeys((*query.return_keys, "NumberOfStudyRelatedInstances"), "")}
         with (
             open_query(self.peer, self._remedy) as session,
             closing(session.find("STUDY", keys)) as answers,
@@ -242,4 +242,6 @@ def _keys_of(study: ArchivedStudy) -> dict[str, str]:
 def _study(answer: Any) -> ArchivedStudy:
     uid, patient_id, accession, date, modalities = (text_of(answer, keyword) for keyword in _STUDY_KEYS)
     modality = tuple(one.strip() for one in modalities.split("\\") if one.strip())
-    return ArchivedStudy(uid, patient_id, accession, date, modality, number_of(answer, "NumberOfStudyRelatedInstances"))
+    count = number_of(answer, "NumberOfStudyRelatedInstances")
+    issuer, born = (text_of(answer, keyword) for keyword in ("IssuerOfPatientID", "PatientBirthDate"))
+    return ArchivedStudy(uid, patient_id, accession, date, modality, count, issuer, born)

@@ -72,7 +72,7 @@ class WebSource:
         return self._search(wider, query) if not found.studies and wider != asked else found
 
     def _search(self, asked: Mapping[str, str], query: StudyQuery) -> FoundStudies:
-        fields = ["ModalitiesInStudy", "NumberOfStudyRelatedInstances"]
+        fields = ["ModalitiesInStudy", "NumberOfStudyRelatedInstances", *query.return_keys]
         with self._client() as client:
             answers = _pages(client.search_for_studies, "StudyInstanceUID", search_filters=asked, fields=fields)
             return found_studies(map(_study, answers), query)
@@ -262,7 +262,8 @@ def _study(answer: Answer) -> ArchivedStudy:
     uid, patient_id, accession, date = (_text(answer, keyword) for keyword in _STUDY_KEYS)
     modalities = tuple(str(one).strip() for one in _values(answer, "ModalitiesInStudy") if one)
     count = _number(answer, "NumberOfStudyRelatedInstances")
-    return ArchivedStudy(uid, patient_id, accession, date, modalities, count)
+    issuer, born = (_text(answer, keyword) for keyword in ("IssuerOfPatientID", "PatientBirthDate"))
+    return ArchivedStudy(uid, patient_id, accession, date, modalities, count, issuer, born)
 
 
 def _text(answer: Answer, keyword: str) -> str:

@@ -24,7 +24,15 @@ from glam_node.node.db.tables.jobs_and_deliveries import (
     JobRow,
     WorkerRow,
 )
-from glam_node.node.db.tables.studies import BackfillRow, ConflictRow, InstanceRow, StorageRow, StudyRow
+from glam_node.node.db.tables.studies import (
+    BackfillRow,
+    ConflictRow,
+    InstanceRow,
+    PriorSearchRow,
+    PriorStudyRow,
+    StorageRow,
+    StudyRow,
+)
 
 __all__ = [
     "AccountRow",
@@ -45,6 +53,8 @@ __all__ = [
     "JobRow",
     "PatientChangeRow",
     "PatientMergeRow",
+    "PriorSearchRow",
+    "PriorStudyRow",
     "SessionRow",
     "StorageRow",
     "StudyRow",

@@ -44,6 +44,8 @@ class JobRow(Base):
     results: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     submitted_routing: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     result_priority: Mapped[int | None] = mapped_column(SmallInteger)
+    waits_until: Mapped[datetime | None]
+    priors: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class WorkerRow(Base):

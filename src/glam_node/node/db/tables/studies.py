@@ -104,3 +104,31 @@ class BackfillRow(Base):
     """Whether the study came to the node by the backfill, so that it is analysed after all others."""
     failure: Mapped[str] = mapped_column(Text)
     changed_at: Mapped[datetime]
+
+
+class PriorSearchRow(Base):
+    """Search for the prior exams of a study, as in `domain.prior`."""
+
+    __tablename__ = "prior_searches"
+    __table_args__ = (partial_index("ix_prior_searches_open", "until", "state = 'OPEN'"),)
+
+    study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    plan: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(16))
+    until: Mapped[datetime]
+    is_searched: Mapped[bool]
+    failure: Mapped[str] = mapped_column(Text)
+    opened_at: Mapped[datetime]
+
+
+class PriorStudyRow(Base):
+    """Prior exam of a study, as in `domain.prior`; the node may not have it."""
+
+    __tablename__ = "prior_studies"
+
+    study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True)
+    prior_study_instance_uid: Mapped[str] = mapped_column(UID, primary_key=True, index=True)
+    study_date: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    failure: Mapped[str] = mapped_column(Text)
+    fetched_for_this: Mapped[bool]

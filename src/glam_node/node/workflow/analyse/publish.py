@@ -24,6 +24,7 @@ from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.analyse.context import Audience, InferenceContext
 from glam_node.node.workflow.analyse.hand_over import new_deliveries, success_detail
 from glam_node.node.workflow.analyse.predecessors import earlier_reports
+from glam_node.node.workflow.analyse.prior_exams import compare_with_priors
 from glam_node.node.workflow.analyse.result_maker import ResultSelection, UnwrittenResult
 from glam_node.node.workflow.analyse.result_messages import MessageWriter, referenced_objects
 from glam_node.node.workflow.analyse.result_rules import decide_by_findings, hold_results, notify
@@ -87,7 +88,9 @@ def publish(
         TransientError: The storage root is not the one that the worker started with, or cannot be reached.
     """
     started = time.monotonic()
-    decision = None if job.is_notice or job.has_results else _decision(job, findings, sessions, store, context)
+    job = compare_with_priors(job, findings, sessions=sessions, store=store)
+    is_settled = job.is_notice or job.has_results or job.routing.is_for_nobody
+    decision = None if is_settled else _decision(job, findings, sessions, store, context)
     with reading(sessions)() as session:
         context = context.for_patient(patient_changes.followed(session, job.study_instance_uid))
     if decision is not None:
@@ -121,7 +124,7 @@ def _decision(
         if canary.is_present(session, job.study_instance_uid):
             return None
         instances = studies.find_instances(session, job.sop_instance_uids) if context.site else []
-    return decide_by_findings(findings, instances, context.site, store)
+    return decide_by_findings(findings, instances, context.site, store, job.priors or ())
 
 
 def _results(
@@ -134,7 +137,8 @@ def _results(
         selections = [[_selection(session, job, group, store) for group in groups] for groups in audiences]
     written = _Written()
     for groups, of_audience in zip(audiences, selections, strict=True):
-        made = write_results(findings, instances, _identity(job, context, groups[0], instances), store, of_audience)
+        identity = _identity(job, context, groups[0], instances)
+        made = write_results(findings, instances, identity, store, of_audience, job.priors or ())
         written.results += zip(groups, made.by_selection, strict=True)
         written.unwritten += made.unwritten
     objects = referenced_objects(written.results, job.study_instance_uid, context)

@@ -25,6 +25,7 @@ from glam_node.node.results.mammography_cad_sr import write_mammography_cad_sr
 from glam_node.node.results.measurement_report import report_content, write_measurement_report
 from glam_node.node.results.parametric_map import write_parametric_maps
 from glam_node.node.results.presentation_state import write_presentation_states
+from glam_node.node.results.prior_exams import Priors
 from glam_node.node.results.secondary_capture import write_secondary_captures
 from glam_node.node.results.segmentation import BINARY, FRACTIONAL, LABELMAP, write_segmentations
 from glam_node.node.results.sources import refuse_different_people
@@ -101,6 +102,8 @@ class ResultMaker:
     sources: Mapping[str, Dataset]
     """Headers of the source images by SOP Instance UID, as `source_images.read_sources` returns them."""
     identity: ResultIdentity
+    priors: Priors = ()
+    """The prior exams to which the findings were compared."""
     unwritten: list[UnwrittenResult] = field(default_factory=list)
     """Results that could not be created so far."""
     _made: dict[str, list[Dataset]] = field(default_factory=dict)
@@ -189,7 +192,9 @@ class ResultMaker:
         lacking = [str(one) for one in self.unwritten if one.kind in selection.kinds]
         key = (*(str(one.SOPInstanceUID) for one in segmentations), *lacking)
         if key not in self._contents:
-            self._contents[key] = report_content(self.findings, self.sources, segmentations, self.identity, lacking)
+            self._contents[key] = report_content(
+                self.findings, self.sources, segmentations, self.identity, lacking, self.priors
+            )
         return self._contents[key]
 
     def view(self, sop_instance_uid: str, height: int) -> ReducedView:
@@ -227,6 +232,7 @@ def _measurement_report(maker: ResultMaker, selection: ResultSelection, *, compr
         named,
         maker.identity,
         comprehensive=comprehensive,
+        priors=maker.priors,
     )
 
 
@@ -249,7 +255,7 @@ _MAKERS: Mapping[str, Callable[[ResultMaker, ResultSelection], Iterable[Dataset]
         maker.findings, maker.sources, [], maker.identity, maker.view
     ),
     result_kinds.ENCAPSULATED_PDF: lambda maker, _: [
-        write_encapsulated_pdf(maker.findings, maker.sources, maker.identity, maker.view)
+        write_encapsulated_pdf(maker.findings, maker.sources, maker.identity, maker.view, maker.priors)
     ],
     result_kinds.MEASUREMENT_REPORT: partial(_measurement_report, comprehensive=False),
     result_kinds.KEY_OBJECT_SELECTION: _key_object_selection,

@@ -71,7 +71,8 @@ class MessageWriter:
         refuse_different_people(sources)
         with reading(self.sessions)() as session:
             corrects = _has_earlier(session, self.job, form.destination)
-        content = MessageContent(findings, sources, objects, notice, self.job.routing.priority, corrects)
+        priority, priors = self.job.routing.priority, self.job.priors or ()
+        content = MessageContent(findings, sources, objects, notice, priority, corrects, priors)
         try:
             message = write_result_message(form, content, identity, uid)
         except Exception as error:

@@ -13,8 +13,10 @@ from glam_node.node.domain.alert import Alert
 from glam_node.node.domain.delivery import Delivery, DeliveryState
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
+from glam_node.node.domain.prior_comparison import PriorExam
 from glam_node.node.domain.routing import Action, ResultDecision, SiteRule, decide_on_results
 from glam_node.node.domain.study import Holder, Standing, Study
+from glam_node.node.results.identity import view_name
 from glam_node.node.results.scores import image_score, operating_point, reaches
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.assemble.rule_headers import asked_fields, fields_of_images
@@ -26,15 +28,29 @@ _LONGEST_SUBJECT = 128
 log = structlog.get_logger(__name__)
 
 
-def result_values(findings: Findings) -> dict[str, tuple[Value, ...]]:
+def result_values(findings: Findings, priors: Sequence[PriorExam] = ()) -> dict[str, tuple[Value, ...]]:
     """Return the values of `rules.fields.RESULT_FIELDS`, which are the same for all images of the study."""
     images = findings.images
     values = {
         "findings": float(sum(len(image.findings) for image in images)),
         "remarks": float(sum(len(image.remarks) for image in images)),
         "images_not_analysed": float(sum(image.failure is not None for image in images)),
+        "prior_exams": float(len(priors)),
     }
-    return {name: (value,) for name, value in [*values.items(), *_score_values(findings)]}
+    stated = [*values.items(), *_score_values(findings), *_change_values(findings, priors)]
+    return {name: (value,) for name, value in stated}
+
+
+def _change_values(findings: Findings, priors: Sequence[PriorExam]) -> Iterator[tuple[str, float]]:
+    """Yield what the comparison with the latest prior exam shows; nothing if its model was another one."""
+    latest = next(iter(priors), None)
+    if latest is None or not latest.same_model:
+        return
+    for kind, change in latest.changes.items():
+        yield f"{kind}_change", change
+    views = [image for image in findings.images if view_name(image) in latest.compared_views]
+    if views:
+        yield "new_findings", float(sum(len(image.findings) for image in views) - len(latest.correspondences))
 
 
 def _score_values(findings: Findings) -> Iterator[tuple[str, float]]:
@@ -48,7 +64,11 @@ def _score_values(findings: Findings) -> Iterator[tuple[str, float]]:
 
 
 def decide_by_findings(
-    findings: Findings, instances: Sequence[SOPInstance], site: Sequence[SiteRule], store: InstanceStore
+    findings: Findings,
+    instances: Sequence[SOPInstance],
+    site: Sequence[SiteRule],
+    store: InstanceStore,
+    priors: Sequence[PriorExam] = (),
 ) -> ResultDecision | None:
     """Return the decision of the site's rules about the results of a study, or None if none of them holds.
 
@@ -57,6 +77,7 @@ def decide_by_findings(
         instances: The images that were analysed.
         site: The site's rules about results, in their order.
         store: The storage root, from which header fields are read if a rule asks about some.
+        priors: The prior exams that the findings were compared with, the newest first.
 
     Raises:
         OSError: The disk failed.
@@ -64,7 +85,7 @@ def decide_by_findings(
     if not site:
         return None
     headers = fields_of_images(instances, store, asked_fields(site))
-    facts = result_values(findings)
+    facts = result_values(findings, priors)
     return decide_on_results(instances, site, {uid: {**fields, **facts} for uid, fields in headers.items()})
 
 

@@ -14,6 +14,7 @@ from glam_node.node.results.corrected_patient import name_patient
 from glam_node.node.results.encoding import encoded_file
 from glam_node.node.results.identity import ResultIdentity
 from glam_node.node.results.not_analysed_report import Notice, write_not_analysed_report
+from glam_node.node.results.prior_exams import Priors
 from glam_node.node.storage.files import keep_durable, write_durably, write_sparsely
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.analyse.result_maker import MadeResult, ResultMaker, ResultSelection, UnwrittenResult
@@ -50,6 +51,7 @@ def write_results(
     identity: ResultIdentity,
     store: InstanceStore,
     selections: Sequence[ResultSelection],
+    priors: Priors = (),
 ) -> WrittenResults:
     """Write the objects of the selections durably; an object that is on the disk already stays as it is.
 
@@ -62,7 +64,7 @@ def write_results(
     """
     sources = read_sources(instances, store.resolve)
     name_patient(sources.values(), identity.patient)
-    maker = ResultMaker(findings, sources, identity)
+    maker = ResultMaker(findings, sources, identity, priors)
     shared: list[Result] = []
     by_selection = []
     # The next object is made while one is written to the disk; there are never more than two in memory.

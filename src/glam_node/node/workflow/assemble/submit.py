@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import backfill, canary, imaging_orders, jobs, studies
+from glam_node.node.db import backfill, canary, imaging_orders, jobs, priors, studies
 from glam_node.node.domain.eligibility import EligibilityPolicy
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.instance import SOPInstance
 from glam_node.node.domain.job import InferenceJob, JobState, Priority
 from glam_node.node.domain.ports import JobQueue
-from glam_node.node.domain.routing import Decision, Headers, SiteRule, decide
+from glam_node.node.domain.prior import PriorSearch
+from glam_node.node.domain.routing import Decision, Headers, SiteRule, as_prior, decide
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.errors import TransientError
 from glam_node.node.workflow.record.events import record_event
@@ -67,9 +68,26 @@ def submit_complete_studies(
     """
     waiting = studies.waiting_for_judgement(session, AT_ONCE)
     known = [study for study in waiting if headers is None or all(one in headers for one in _uids(study))]
-    decisions = [(study, decide(study, policy.eligibility, policy.site, headers or {})) for study in known]
+    fetched_by = priors.searches_that_fetched(session, [study.study_instance_uid for study in known])
+    decisions = [(study, _decide(session, study, policy, headers, fetched_by)) for study in known]
     submitted = [_submit(session, study, decision, policy, now) for study, decision in decisions]
     return [job for job in submitted if job is not None]
+
+
+def _decide(
+    session: Session,
+    study: Study,
+    policy: SubmissionPolicy,
+    headers: Headers | None,
+    fetched_by: Mapping[str, PriorSearch],
+) -> Decision:
+    decision = decide(study, policy.eligibility, policy.site, headers or {})
+    search = fetched_by.get(study.study_instance_uid)
+    if search is None:
+        return decision
+    waiting = jobs.newest(session, search.study_instance_uid)
+    priority = policy.priority_of(study.instances) if waiting is None else waiting.priority
+    return replace(as_prior(decision, search.plan), priority=priority)
 
 
 def _uids(study: Study) -> Iterable[str]:
@@ -83,7 +101,8 @@ def _submit(
         _leave_out(session, study, decision, policy, now)
         return None
     uid, judged, way = study.study_instance_uid, decision.eligibility, decision.routing
-    if canary.is_present(session, uid):
+    is_canary = canary.is_present(session, uid)
+    if is_canary:
         way = replace(way, shadow=False, destinations=policy.canary_destinations)
     images = tuple(instance.sop_instance_uid for instance in judged.instances)
     because = (judged.rule, judged.reason) if way.rule else (study.rule, study.reason)
@@ -98,8 +117,10 @@ def _submit(
             studies.set_state(session, study, StudyState.REPORTED, study.rule, study.reason)
         return None
     _supersede(session, uid, now)
-    priority = _priority(session, study, decision, policy)
-    job = jobs.add(session, uid, images, policy.settings_digest, now, priority, way)
+    priority, waits_until = _priority(session, study, decision, policy), None
+    if decision.priors is not None and priority is not Priority.BACKFILL and not is_canary:
+        waits_until = priors.open_search(session, uid, decision.priors, now).until
+    job = jobs.add(session, uid, images, policy.settings_digest, now, priority, way, waits_until)
     facts = EventDetail(job_id=job.job_id, images=len(images), priority=job.priority.name.lower())
     facts["reason"] = judged.reason
     if way.rule:

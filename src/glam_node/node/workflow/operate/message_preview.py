@@ -51,7 +51,8 @@ def preview_message(
     sources = [_with_example_patient(one) for one in read_sources(instances, store.resolve).values()]
     objects = list(_objects((one for one in sent if one.job_id == job.job_id), uid, store))
     identity = identity.at(job.created_at, job.settings_digest)
-    return write_result_message(form, MessageContent(findings, sources, objects), identity, f"preview {job.job_id}")
+    content = MessageContent(findings, sources, objects, priors=job.priors or ())
+    return write_result_message(form, content, identity, f"preview {job.job_id}")
 
 
 def _with_example_patient(source: Dataset) -> Dataset:

@@ -25,6 +25,7 @@ from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.domain.words import counted
 from glam_node.node.storage.findings import latest_findings
+from glam_node.node.workflow.operate.prior_description import describe_priors
 from glam_node.result_kinds import MESSAGE_CLASS, RESULT_KINDS, SHOWN_MESSAGE
 
 _SHOWN = {MESSAGE_CLASS: SHOWN_MESSAGE, **{kind.sop_class_uid: kind.shown for kind in RESULT_KINDS}}
@@ -88,8 +89,9 @@ def describe(study: Study, policy: EligibilityPolicy, sessions: SessionFactory, 
         its_deliveries = deliveries.of_study(session, uid)
         timeline = audit.timeline(session, uid)
         newer = conflicts.open_of_study(session, uid)
+        findings = latest_findings(root, its_jobs)
+        prior_exams = describe_priors(session, uid, its_jobs, findings)
     analyses = [event for event in timeline if event.kind is EventKind.JOB_SUCCEEDED]
-    findings = latest_findings(root, its_jobs)
     superseded = {job.job_id for job in its_jobs if job.state is JobState.SUPERSEDED}
     described = [_delivery(delivery, superseded) for delivery in its_deliveries]
     return {
@@ -102,6 +104,7 @@ def describe(study: Study, policy: EligibilityPolicy, sessions: SessionFactory, 
         "jobs": [_job(job) for job in its_jobs],
         "algorithm": algorithm_label(findings) if findings else "",
         "scores": scores(findings) if findings else [],
+        "priors": prior_exams,
         "deliveries": sorted(described, key=lambda one: (one["superseded"], one["destination"])),
         "timeline": [{"at": event.at, "event": event.kind, "detail": event.detail} for event in timeline],
     }

@@ -235,6 +235,7 @@ NOT_AUDITED: Mapping[EventKind, str] = {
     EventKind.ORDER_GIVEN_UP: _OWN_WORK,
     EventKind.STUDY_COMPLETE: _OWN_WORK,
     EventKind.STUDY_INELIGIBLE: _OWN_WORK,
+    EventKind.PRIORS_SETTLED: _OWN_WORK,
     EventKind.JOB_SUBMITTED: _OWN_WORK,
     EventKind.JOB_SUPERSEDED: _OWN_WORK,
     EventKind.JOB_STARTED: _OWN_WORK,
