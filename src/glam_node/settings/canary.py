@@ -23,6 +23,11 @@ class CanarySettings(Section):
     issuer_of_patient_id: Text = Field(default="GLAM-NODE CANARY", min_length=1, max_length=64)
     """Issuer of Patient ID (0010,0021) of the synthetic woman, by which archives and people tell her from patients."""
 
+    withdraw: bool = True
+    """Whether to withdraw the results from the destinations afterwards: the node removes the files from a folder, asks a
+    DICOMweb server to delete the study, and sends a rejection note (IHE IOCM) to a DICOM archive, which some archives
+    only store. HL7 messages stay."""
+
     @model_validator(mode="after")
     def _leaves_time(self) -> Self:
         if 0 < self.every < 60:

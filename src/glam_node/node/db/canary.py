@@ -145,7 +145,6 @@ def finish(
     now: datetime,
     *,
     failure: str = "",
-    remark: str = "",
     observation: Observation | None = None,
     stages: tuple[tuple[str, float], ...] = (),
 ) -> None:
@@ -158,21 +157,20 @@ def finish(
         state=state,
         finished_at=now,
         failure=failure,
-        remark=remark,
         pass_code_digest="",
         observation={"algorithm": seen.algorithm, "scores": dict(seen.scores), "lesions": list(seen.lesions)},
         stages=[list(stage) for stage in stages],
     )
 
 
-def delete_study(session: Session, run: CanaryRun) -> list[str]:
+def delete_study(session: Session, run: CanaryRun, remark: str) -> list[str]:
     """Delete all records of the canary's study but its events, and return the IDs of its jobs."""
     uid = run.study_instance_uid
     session.scalars(select(StudyRow.study_instance_uid).where(StudyRow.study_instance_uid == uid).with_for_update())
     jobs = list(session.scalars(select(JobRow.job_id).where(JobRow.study_instance_uid == uid)))
     for row in (DeliveryRow, JobRow, ConflictRow, InstanceRow, BackfillRow, StudyRow):
         session.execute(delete(row).where(row.study_instance_uid == uid))
-    session.execute(update(CanaryRow).where(CanaryRow.run_id == run.run_id).values(present=False))
+    session.execute(update(CanaryRow).where(CanaryRow.run_id == run.run_id).values(present=False, remark=remark))
     return jobs
 
 

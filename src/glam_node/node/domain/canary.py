@@ -8,6 +8,10 @@ from enum import StrEnum
 AE_TITLE = "GLAMCANARY"
 """The AE title with which the node sends a canary; only a pass code that the node knows admits it."""
 PATIENT_ID = "CANARY"
+CERTIFICATE_NAME = "canary of glam-node"
+"""The common name of the certificate that the node presents to its own TLS port."""
+FOLDER = "canary"
+"""The directory in the storage root with the images that every canary is made of, and the certificate."""
 
 Scores = Mapping[str, Mapping[str, float]]
 """Score of each class by view, such as "L-CC"."""

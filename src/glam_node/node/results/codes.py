@@ -101,6 +101,7 @@ ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 
 # Title of the Key Object Selection (PS3.16 CID 7010, TID 2010)
 OF_INTEREST = Code("113000", "DCM", "Of Interest")
+RETENTION_EXPIRED = Code("113039", "DCM", "Data Retention Policy Expired")
 
 # Purpose of a reference to a source image (PS3.16 CID 7202)
 SOURCE_IMAGE = Code("121322", "DCM", "Source image for image processing operation")

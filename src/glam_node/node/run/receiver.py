@@ -37,6 +37,7 @@ from glam_node.node.run.process_lifecycle import (
 )
 from glam_node.node.run.supervisor import POLL_INTERVAL_S, Child, Program, stop_together
 from glam_node.node.scp.association_context import receiver_context
+from glam_node.node.scp.canary_admission import own_certificate
 from glam_node.node.scp.listener import Listener, open_listeners
 from glam_node.node.scp.receiver_counts import Place, ReceiverCounts
 from glam_node.node.scp.server import StorageServer
@@ -86,7 +87,7 @@ class Receivers:
         """Open the ports. Raises PermanentError as `open_listeners` does."""
         self._node = self._next_node = node
         self._parent = parent
-        self._listeners = open_listeners(node.settings.node, node.settings.tls)
+        self._listeners = open_listeners(node.settings.node, node.settings.tls, own_certificate(node.store.root))
         self._counts = ReceiverCounts()
         self._serving: dict[int, ForkedChild] = {}
         """The processes that accept connections, by their place."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from glam_node.node.errors import PermanentError
 from glam_node.node.scp.access import Caller, Rejection
@@ -103,8 +104,10 @@ class Listener:
         return int(self.listening_socket.getsockname()[1])
 
 
-def open_listeners(node: NodeSettings, tls: TLSSettings) -> list[Listener]:
+def open_listeners(node: NodeSettings, tls: TLSSettings, own_client: Path | None = None) -> list[Listener]:
     """Listen on the plain port, unless tls.plain is false, and on tls.port, if it is set.
+
+    On tls.port the certificate in the file `own_client`, if there is one, is accepted like those of tls.ca.
 
     Returns:
         The listening ports, the plain one first.
@@ -114,7 +117,7 @@ def open_listeners(node: NodeSettings, tls: TLSSettings) -> list[Listener]:
     """
     listeners = []
     if tls.port is not None:
-        context = tls_context(tls)
+        context = tls_context(tls, own_client)
         opened = _listening_socket(node.host, tls.port, "tls.port")
         plain = f", or call port {node.port}" if tls.plain else ""
         listeners.append(Listener(opened, context, f"turn TLS on at the sender{plain}", tls.handshake_timeout))
@@ -130,10 +133,10 @@ def open_listeners(node: NodeSettings, tls: TLSSettings) -> list[Listener]:
     return listeners
 
 
-def tls_context(tls: TLSSettings) -> ReloadingContext:
+def tls_context(tls: TLSSettings, own_client: Path | None = None) -> ReloadingContext:
     """Return the TLS context of tls.port. Raises PermanentError if the certificate cannot be used."""
     mode = CLIENT_CERTIFICATE_MODES[tls.client_certificate]
-    files = CertificateFiles("tls", tls.certificate, tls.key, tls.ca)
+    files = CertificateFiles("tls", tls.certificate, tls.key, tls.ca, own_client)
     context = ReloadingContext(files, lambda given: server_context(given, mode), for_one_connection=True)
     context.current()
     return context

@@ -14,7 +14,7 @@ from glam_node.node.scp import negotiation, pdu
 from glam_node.node.scp.access import Caller, Rejection, admission
 from glam_node.node.scp.association import Association
 from glam_node.node.scp.association_context import AssociationContext, ReceiverContext
-from glam_node.node.scp.canary_admission import canary_study_of
+from glam_node.node.scp.canary_admission import CANARY_ONLY, canary_study_of, is_own
 from glam_node.node.scp.connections import MAXIMUM_WAITING, Connections
 from glam_node.node.scp.listener import HandshakeRefused, Listener
 from glam_node.node.scp.receiver_counts import Place
@@ -208,6 +208,8 @@ class StorageServer:
     ) -> Association | Rejection:
         context, calling_ae_title = self._context, proposal.calling_ae_title
         canary_study = "" if caller.wrong_port is not None else canary_study_of(proposal, context.writer)
+        if not canary_study and is_own(caller):
+            return CANARY_ONLY
         if not canary_study:
             rejection = admission(calling_ae_title, proposal.called_ae_title, caller, context.node, context.peers)
             if rejection is not None:

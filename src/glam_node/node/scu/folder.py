@@ -2,11 +2,11 @@
 
 import errno
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
-from glam_node.node.errors import PermanentError
+from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.storage.files import write_durably
 
 
@@ -37,6 +37,18 @@ class FolderDestination:
                     StoreOutcome(one.sop_instance_uid, False, None, True, failure, reached=False) for one in rest
                 ]
         return outcomes
+
+    def remove(self, sop_instance_uids: Iterable[str]) -> None:
+        """Remove results that were stored.
+
+        Raises:
+            TransientError: A file cannot be removed.
+        """
+        try:
+            for uid in sop_instance_uids:
+                (self._path / f"{uid}.dcm").unlink(missing_ok=True)
+        except OSError as error:
+            raise TransientError(f"Results cannot be removed from folder {self._path}: {_reason(error)}.") from error
 
     def _store_one(self, instance: OutgoingInstance) -> StoreOutcome:
         uid = instance.sop_instance_uid

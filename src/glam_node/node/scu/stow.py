@@ -31,6 +31,7 @@ _REMEDIES = {
     413: ("Let the server accept larger objects.", False),
     429: ("The node tries again.", True),
 }
+_DELETED = frozenset({200, 202, 204})
 _STATUSES_OF_ANY_OBJECT = frozenset({*range(300, 400), 401, 403, 404, 405, 429, 503})
 """Statuses that are independent of the object that was sent."""
 
@@ -132,6 +133,24 @@ def check_web_server(peer: WebPeer) -> str:
     if status not in (OK, 204):
         raise PermanentError(f"{peer} answered {status} to a search. {remedy_for(peer, status)[0]}", status=status)
     return f"{peer} answers to DICOMweb."
+
+
+def delete_study(peer: WebPeer, study_instance_uid: str) -> None:
+    """Have a server delete a study, which many offer beyond the standard.
+
+    Raises:
+        TransientError: The server gave no answer.
+        PermanentError: The server does not delete it.
+    """
+    with closing(peer.connection()) as connection:
+        _connect(peer, connection)
+        answer = _answer_to(peer, connection, "DELETE", f"/studies/{study_instance_uid}", peer.headers(), None)
+    if answer.status not in _DELETED:
+        raise PermanentError(
+            f"{peer} answered {answer.status} to DELETE of study {study_instance_uid}. It may not offer that to this "
+            "node: allow it there, delete the study there by another rule, or set canary.withdraw = false.",
+            status=answer.status,
+        )
 
 
 def remedy_for(peer: WebPeer, status: int) -> tuple[str, bool]:

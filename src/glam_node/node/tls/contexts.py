@@ -24,10 +24,12 @@ class CertificateFiles:
     certificate: Path | None = None
     key: Path | None = None
     ca: Path | None = None
+    own_client: Path | None = None
+    """Certificate with which this node calls itself, trusted in addition to the authorities; it need not exist."""
 
     def signature(self) -> Signature:
         """Return a value that changes when a file is modified, replaced or removed."""
-        return tuple(_signature(path) for path in (self.certificate, self.key, self.ca))
+        return tuple(_signature(path) for path in (self.certificate, self.key, self.ca, self.own_client))
 
 
 def server_context(files: CertificateFiles, client_certificate: ssl.VerifyMode) -> ssl.SSLContext:
@@ -50,6 +52,8 @@ def server_context(files: CertificateFiles, client_certificate: ssl.VerifyMode) 
     if client_certificate != ssl.CERT_NONE:
         context.verify_mode = client_certificate
         _load_authorities(context, files)
+        if files.own_client is not None and files.own_client.is_file():
+            context.load_verify_locations(files.own_client)
     return context
 
 

@@ -18,7 +18,7 @@ from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
 from glam_node.node.domain.study import StudyState
 from glam_node.node.domain.words import counted, unstopped
-from glam_node.node.errors import NodeError, TransientError
+from glam_node.node.errors import TransientError
 from glam_node.node.storage.findings import latest_findings
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.operate.canary_study import make_images, observe, remove_images, remove_study, templates
@@ -85,7 +85,7 @@ class Canaries:
         ended = [one for one in kept if one.state is not CanaryState.FAILED or run is not None]
         if ended:
             for one in ended:
-                remove_study(one, self._sessions, self._store)
+                self._remove(one)
         elif run is None:
             if self._is_due(last, now):
                 with self._sessions.begin() as session:
@@ -143,17 +143,18 @@ class Canaries:
         if verdict.failure or progress is None:
             self._fail(run, verdict.failure, now, verdict)
             return
-        remark = self._withdrawn(progress)
         with self._sessions.begin() as session:
             state, seen = CanaryState.PASSED, verdict.observation
-            canary.finish(session, run, state, now, remark=remark, observation=seen, stages=verdict.stages)
-        log.info("canary_passed", study_instance_uid=run.study_instance_uid, stages=dict(verdict.stages), remark=remark)
+            canary.finish(session, run, state, now, observation=seen, stages=verdict.stages)
+        log.info("canary_passed", study_instance_uid=run.study_instance_uid, stages=dict(verdict.stages))
 
-    def _withdrawn(self, progress: Progress) -> str:
-        try:
-            return self._withdraw(progress)
-        except NodeError as error:
-            return str(error)
+    def _remove(self, run: CanaryRun) -> None:
+        """Withdraw the results of a canary, and remove its study."""
+        progress = progress_of(reading(self._sessions), run.study_instance_uid)
+        remark = self._withdraw(progress) if progress is not None else ""
+        if remark:
+            log.warning("canary_not_withdrawn", study_instance_uid=run.study_instance_uid, failure=remark)
+        remove_study(run, self._sessions, self._store, remark)
 
     def _fail(self, run: CanaryRun, failure: str, now: datetime, verdict: Verdict | None = None) -> None:
         """Record a failure."""

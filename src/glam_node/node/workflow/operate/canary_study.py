@@ -13,7 +13,7 @@ from glam_node.inference.canary_exam import places_of_lesions
 from glam_node.inference.findings import FindingKind, Findings, ImageFindings
 from glam_node.node.db import canary
 from glam_node.node.db.engine import SessionFactory
-from glam_node.node.domain.canary import PATIENT_ID, CanaryRun, Observation
+from glam_node.node.domain.canary import FOLDER, PATIENT_ID, CanaryRun, Observation
 from glam_node.node.domain.ports import OutgoingInstance
 from glam_node.node.errors import TransientError
 from glam_node.node.results.identity import view_name
@@ -21,8 +21,6 @@ from glam_node.node.storage.findings import findings_path
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.storage.pictures import DrawnPictures
 
-TEMPLATES = "canary"
-"""The directory in the storage root with the images that every canary is made of."""
 OUTGOING = "outgoing"
 MAKING_TIMEOUT_S = 600.0
 
@@ -35,7 +33,7 @@ def templates(root: Path) -> tuple[Path, Boxes]:
     Raises:
         TransientError: They cannot be made.
     """
-    folder = root / TEMPLATES
+    folder = root / FOLDER
     boxes = places_of_lesions(folder)
     if boxes is None:
         command = (sys.executable, "-m", "glam_node.inference.canary_exam", str(folder))
@@ -67,7 +65,7 @@ def make_images(run: CanaryRun, root: Path, issuer_of_patient_id: str) -> list[O
 
 def remove_images(root: Path) -> None:
     """Remove the images that were written to be sent."""
-    shutil.rmtree(root / TEMPLATES / OUTGOING, ignore_errors=True)
+    shutil.rmtree(root / FOLDER / OUTGOING, ignore_errors=True)
 
 
 def _image(run: CanaryRun, template: Path, path: Path, issuer_of_patient_id: str) -> OutgoingInstance:
@@ -117,7 +115,7 @@ def _outlines(image: ImageFindings, box: tuple[int, int, int, int]) -> bool:
     return any(bool(mask[first_row:last_row, first_column:last_column].any()) for mask in masks)
 
 
-def remove_study(run: CanaryRun, sessions: SessionFactory, store: InstanceStore) -> None:
+def remove_study(run: CanaryRun, sessions: SessionFactory, store: InstanceStore, remark: str) -> None:
     """Remove the records and the files of a canary's study; its events stay.
 
     Raises:
@@ -127,7 +125,7 @@ def remove_study(run: CanaryRun, sessions: SessionFactory, store: InstanceStore)
     store.require()
     uid = run.study_instance_uid
     with sessions.begin() as session:
-        jobs = canary.delete_study(session, run)
+        jobs = canary.delete_study(session, run, remark)
     for job_id in jobs:
         findings_path(store.root, job_id).unlink(missing_ok=True)
     for kind in ("instances", "results"):
@@ -139,4 +137,4 @@ def remove_study(run: CanaryRun, sessions: SessionFactory, store: InstanceStore)
 
 
 def _names(root: Path) -> list[str]:
-    return [path.stem for path in (root / TEMPLATES).glob("*.dcm")]
+    return [path.stem for path in (root / FOLDER).glob("*.dcm")]
