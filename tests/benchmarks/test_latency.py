@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(1800)]
 
 STUDIES = 8
 EARLIER_STUDIES = 20
-LIVE_STUDIES = 12
+LIVE_STUDIES = 10
 PAUSE_S = 3.0
 SETTLE_TIME_S = 1.0
 STAGES = ("wait for completion", "hand-over to the worker", "analysis", "writing", "hand-over and delivery")

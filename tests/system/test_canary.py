@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 
 from glam_node.inference.canary_exam import write_exam
+from tests.certificates import Signed
 from tests.integration.scp.raw import Sender
+from tests.peers import PEERS
 from tests.ports import free_port
 from tests.posts import Posts
+from tests.system.orthanc import Orthanc, running_orthanc
 from tests.system.site import Site, folder, objects, running, written_site
 from tests.waiting import wait_until
 
@@ -41,11 +45,19 @@ def test_a_canary_goes_the_way_of_a_study_and_leaves_nothing_behind(exam: Path, 
             "marked": folder(tmp_path / "marked", results=["measurement_report"]),
             "archive": folder(tmp_path / "archive", results=["measurement_report"]),
         },
-        "canary": {"destinations": ["marked"], "limit": 120.0, "tolerance": 0.04, "issuer_of_patient_id": "OUR CANARY"},
+        "canary": {
+            "destinations": ["marked"],
+            "limit": 120.0,
+            "tolerance": 0.04,
+            "issuer_of_patient_id": "OUR CANARY",
+            "withdraw": False,
+        },
     }
     with running(site_with(exam, tmp_path / "node", settings)) as site:
         told = json.loads(site.command("canary", "--json"))
         assert told["verdict"] == "PASSED", (told, site.log())
+        assert set(told["scores"]) == {"L CC", "L MLO", "R CC", "R MLO"}
+        assert told["lesions"]
         (report,) = objects(tmp_path / "marked")
         assert (report.PatientID, report.IssuerOfPatientID) == ("CANARY", "OUR CANARY")
         assert not list((tmp_path / "archive").rglob("*.dcm"))
@@ -70,6 +82,7 @@ def test_a_scheduled_canary_that_fails_is_told_once_and_so_is_its_recovery(exam:
             "limit": 4.0,
             "tolerance": 0.04,
             "issuer_of_patient_id": "OUR CANARY",
+            "withdraw": False,
         },
     }
     with hook.listening(), running(site_with(exam, tmp_path / "node", settings)) as site:
@@ -86,6 +99,42 @@ def test_a_scheduled_canary_that_fails_is_told_once_and_so_is_its_recovery(exam:
         assert Counter(json.loads(body)["state"] for body in hook.bodies) == {"begins": 1, "over": 1}
         passed = json.loads(site.command("status", "--json"))["canary"]["study_instance_uid"]
         assert passed in {one.StudyInstanceUID for one in objects(tmp_path / "archive")}
+
+
+@pytest.mark.peer("orthanc")
+@pytest.mark.peer("orthanc-dicomweb")
+@pytest.mark.features("canary.destinations", "glam-node canary")
+def test_a_canary_by_mutual_tls_is_withdrawn_from_archives(
+    exam: Path, plain: Orthanc, certificates: dict[str, Signed], tmp_path: Path
+) -> None:
+    ours, reports = certificates["node"], ["measurement_report"]
+    archive = {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": plain.dicom_port, "results": reports}
+    with running_orthanc(tmp_path / "second", plugins=(PEERS["orthanc-dicomweb"].program,)) as web:
+        settings: dict[str, Any] = {
+            "tls": {
+                "port": free_port(), "certificate": ours.certificate, "key": ours.key,
+                "ca": certificates["archive"].ca,
+            },
+            "destinations": {
+                "archive": archive,
+                "web": {"kind": "stow-rs", "host": "127.0.0.1", "port": web.http_port, "results": reports},
+                "marked": folder(tmp_path / "marked", results=reports),
+            },
+            "canary": {"destinations": ["archive", "web", "marked"], "limit": 120.0},
+        }  # fmt: skip
+        with running(site_with(exam, tmp_path / "node", settings)) as site:
+            told = json.loads(site.command("canary", "--json"))
+        assert (told["verdict"], told["remark"]) == ("PASSED", ""), site.log()
+        assert list((tmp_path / "marked").glob("*.dcm")) == []
+        for there in (plain, web):  # Orthanc offers no DELETE by DICOMweb
+            (report,) = [dcmread(path) for path in there.fetch("SR", tmp_path / "reports")]
+            (note,) = [dcmread(path) for path in there.fetch("KO", tmp_path / "notes")]
+            (title,) = note.ConceptNameCodeSequence
+            assert (title.CodeValue, title.CodingSchemeDesignator) == ("113039", "DCM")
+            assert (note.PatientID, note.StudyInstanceUID) == ("CANARY", report.StudyInstanceUID)
+            (evidence,) = note.CurrentRequestedProcedureEvidenceSequence
+            (series,) = evidence.ReferencedSeriesSequence
+            assert [one.ReferencedSOPInstanceUID for one in series.ReferencedSOPSequence] == [report.SOPInstanceUID]
 
 
 @pytest.mark.features("glam-node canary")

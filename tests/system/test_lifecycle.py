@@ -225,6 +225,7 @@ def everything_else(place: Place) -> dict[str, Any]:
         },
         "canary": {
             "every": 7200.0, "destinations": ["more"], "limit": 60.0, "tolerance": 0.2, "issuer_of_patient_id": "C",
+            "withdraw": False,
         },
         "telemetry": {"otlp_endpoint": f"http://127.0.0.1:{free_port()}", "timeout": 2.0},
         "log": {"level": "debug", "format": "json"},

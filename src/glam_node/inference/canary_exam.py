@@ -26,8 +26,9 @@ def write_exam(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     lesions: dict[str, list[int]] = {}
     for view in make_exam(SEED):
-        name = f"{view.dataset.ImageLaterality}-{view.dataset.ViewPosition}"
-        view.dataset.save_as(folder / f"{name}.dcm", enforce_file_format=True)
+        laterality, position = view.dataset.ImageLaterality, view.dataset.ViewPosition
+        view.dataset.save_as(folder / f"{laterality}-{position}.dcm", enforce_file_format=True)
+        name = f"{laterality} {position}"
         lesions |= {f"{name} {kind}": _box(mask) for kind, mask in _masks(view).items() if mask.any()}
     made = folder / f"{LESIONS_FILE}.part"
     made.write_text(json.dumps({"version": __version__, "lesions": lesions}), encoding="utf-8")
@@ -35,7 +36,7 @@ def write_exam(folder: Path) -> None:
 
 
 def places_of_lesions(folder: Path) -> dict[str, tuple[int, int, int, int]] | None:
-    """Return first row, first column, last row and last column (exclusive) of each lesion, such as "L-CC malignant".
+    """Return first row, first column, last row and last column (exclusive) of each lesion, such as "L CC malignant".
 
     None if the folder has no exam of this version.
     """

@@ -24,9 +24,9 @@ class CanarySettings(Section):
     """Issuer of Patient ID (0010,0021) of the synthetic woman, by which archives and people tell her from patients."""
 
     withdraw: bool = True
-    """Whether to withdraw the results from the destinations afterwards: the node removes the files from a folder, asks a
-    DICOMweb server to delete the study, and sends a rejection note (IHE IOCM) to a DICOM archive, which some archives
-    only store. HL7 messages stay."""
+    """Whether to withdraw the results from the destinations afterwards: the node removes the files from a folder, asks
+    a DICOMweb server to delete the study, and sends a rejection note (IHE IOCM) to a server that does not, and to DICOM
+    archives; some only store it. HL7 messages stay."""
 
     @model_validator(mode="after")
     def _leaves_time(self) -> Self:

@@ -16,6 +16,7 @@ from glam_node.node.db.tables import InstanceRow
 from glam_node.node.db.writer import Writer
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.scp.association_context import receiver_context
+from glam_node.node.scp.canary_admission import own_certificate
 from glam_node.node.scp.listener import Listener, open_listeners
 from glam_node.node.scp.receiver_counts import Place, ReceiverCounts
 from glam_node.node.scp.server import StorageServer
@@ -80,7 +81,7 @@ def running_receiver(
     )
     desk = CommitmentDesk(writer, {"DCMTK"}, CommitmentPolicy({"archive": "ARCHIVE"}, timedelta(hours=1), 2))
     context = receiver_context(settings, store, writer, desk, lambda event, detail: refused.append((event, detail)))
-    listeners = open_listeners(settings.node, settings.tls)
+    listeners = open_listeners(settings.node, settings.tls, own_certificate(root))
     server = StorageServer(context, listeners, Place(ReceiverCounts(), 0))
     server.start()
     try:

@@ -15,8 +15,9 @@ import pytest
 from pydicom import dcmread
 
 from glam_node.node.domain.ports import OutgoingInstance
+from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.scu.echo import echo
-from glam_node.node.scu.stow import StowDestination
+from glam_node.node.scu.stow import StowDestination, delete_study
 from glam_node.node.scu.web_peer import web_peer
 from glam_node.settings.destinations import StowSettings
 from tests.certificates import Authority, Signed
@@ -67,7 +68,7 @@ def serving(server: Server) -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(answer)
 
-        do_POST = do_GET
+        do_POST = do_DELETE = do_GET
 
     listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     if server.tls is not None:
@@ -288,3 +289,17 @@ def test_the_file_of_authorization_is_read_for_every_call(outgoing: Outgoing, tm
     assert (without.stored, without.transient) == (False, True)
     assert "destinations.web.authorization" in without.failure
     assert server.authorizations == ["Bearer of-today", "Bearer of-tomorrow"]
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_a_study_is_deleted_where_the_server_offers_that(status: int) -> None:
+    with serving(Server(status, b"")) as server:
+        delete_study(web_peer("web", settings(server.port)), "1.2.3")
+    assert len(server.bodies) == 1
+
+
+def test_a_server_that_does_not_delete_is_an_error_and_one_that_is_away_another() -> None:
+    with serving(Server(405, b"")) as server, pytest.raises(PermanentError, match=r"answered 405 to DELETE of 1\.2\.3"):
+        delete_study(web_peer("web", settings(server.port)), "1.2.3")
+    with pytest.raises(TransientError):
+        delete_study(web_peer("web", settings(free_port())), "1.2.3")

@@ -21,7 +21,7 @@ from glam_node.node.scu.folder import FolderDestination
 from glam_node.node.scu.store import CStoreDestination
 from glam_node.node.scu.stow import delete_study
 from glam_node.node.scu.tls import PeerTLS
-from glam_node.node.scu.web_peer import web_peer
+from glam_node.node.scu.web_peer import WebPeer, web_peer
 from glam_node.node.storage.findings import latest_findings
 from glam_node.node.tls.contexts import CertificateFiles, client_context
 from glam_node.node.tls.own_certificate import own_client_files
@@ -38,8 +38,13 @@ REASON = "The canary, a synthetic study that tests the way of studies, has arriv
 def canaries(node: Node) -> Canaries:
     """Return the canaries of a node, which are sent to its own port."""
     chosen = node.settings.canary
+    inference = node.settings.inference
     policy = CanaryPolicy(
-        timedelta(seconds=chosen.every), timedelta(seconds=chosen.limit), chosen.tolerance, chosen.issuer_of_patient_id
+        timedelta(seconds=chosen.every),
+        timedelta(seconds=chosen.limit),
+        chosen.tolerance,
+        chosen.issuer_of_patient_id,
+        inference.package is None and inference.predictor == type(inference)().predictor,
     )
     return Canaries(node.sessions, node.store, policy, partial(_send, node.settings), _withdraw(node))
 
@@ -56,14 +61,25 @@ def _withdrawal(name: str, node: Node) -> Withdrawal | None:
         case CStoreSettings():
             return partial(_reject, node, name)
         case StowSettings():
-            peer = web_peer(name, settings)
-            return lambda progress, _objects: delete_study(peer, progress.study.study_instance_uid)
+            return partial(_delete_or_reject, node, web_peer(name, settings))
         case FolderSettings():
             folder = FolderDestination(name, settings.path)
             return lambda _progress, objects: folder.remove(one.sop_instance_uid for one in objects)
         case HL7Settings():
             return None
     assert_never(settings)
+
+
+def _delete_or_reject(node: Node, peer: WebPeer, progress: Progress, objects: Sequence[OutgoingInstance]) -> None:
+    """Have a DICOMweb server delete the study, or send it a rejection note if it does not offer to delete.
+
+    Raises:
+        NodeError: The server does neither.
+    """
+    try:
+        delete_study(peer, progress.study.study_instance_uid)
+    except PermanentError:
+        _reject(node, peer.name, progress, objects)
 
 
 def _reject(node: Node, name: str, progress: Progress, objects: Sequence[OutgoingInstance]) -> None:

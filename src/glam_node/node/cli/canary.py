@@ -103,7 +103,7 @@ def _print(run: "CanaryRun") -> None:
         typer.echo(f"{seconds:8.2f} s  {stage}")
     for view, scores in run.observation.scores.items():
         told = ", ".join(f"{kind} {score:.3f}" for kind, score in scores.items())
-        outlined = [lesion.partition(" ")[2] for lesion in run.observation.lesions if lesion.startswith(f"{view} ")]
+        outlined = [one.removeprefix(f"{view} ") for one in run.observation.lesions if one.startswith(f"{view} ")]
         typer.echo(f"{view:>10}  {told}{'; outlined: ' + ', '.join(outlined) if outlined else ''}")
     typer.echo(f"{run.state}  {run.failure or 'the canary came back as expected'}")
     if run.remark:

@@ -14,7 +14,7 @@ FOLDER = "canary"
 """The directory in the storage root with the images that every canary is made of, and the certificate."""
 
 Scores = Mapping[str, Mapping[str, float]]
-"""Score of each class by view, such as "L-CC"."""
+"""Score of each class by view, such as "L CC"."""
 
 
 class CanaryState(StrEnum):
@@ -44,7 +44,7 @@ class Observation:
     """Name, version and weights of the algorithm; canaries are only compared if they are equal."""
     scores: Scores = field(default_factory=dict)
     lesions: tuple[str, ...] = ()
-    """The planted lesions that were outlined where they are, as "L-CC malignant"."""
+    """The planted lesions that were outlined where they are, as "L CC malignant"."""
 
 
 @dataclass(frozen=True, slots=True)

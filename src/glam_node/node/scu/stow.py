@@ -147,9 +147,7 @@ def delete_study(peer: WebPeer, study_instance_uid: str) -> None:
         answer = _answer_to(peer, connection, "DELETE", f"/studies/{study_instance_uid}", peer.headers(), None)
     if answer.status not in _DELETED:
         raise PermanentError(
-            f"{peer} answered {answer.status} to DELETE of study {study_instance_uid}. It may not offer that to this "
-            "node: allow it there, delete the study there by another rule, or set canary.withdraw = false.",
-            status=answer.status,
+            f"{peer} answered {answer.status} to DELETE of {study_instance_uid}.", status=answer.status
         )
 
 

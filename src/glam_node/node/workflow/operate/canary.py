@@ -4,9 +4,10 @@ The state of a canary is in the database, so that a dispatcher that starts again
 """
 
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -45,6 +46,8 @@ class CanaryPolicy:
     """Time from the last C-STORE to the last stored result."""
     tolerance: float
     issuer_of_patient_id: str
+    finds_lesions: bool = False
+    """Whether the model is known to outline every lesion of the canary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +121,10 @@ class Canaries:
         with self._sessions.begin() as session:
             if not canary.begin_sending(session, run, pass_code):
                 return
+        began = time.monotonic()
         outcomes = self._send(images, pass_code)
         remove_images(self._store.root)
-        self._record_sending(run, outcomes, max(now, datetime.now(UTC)))
+        self._record_sending(run, outcomes, now + timedelta(seconds=time.monotonic() - began))
 
     def _record_sending(self, run: CanaryRun, outcomes: Sequence[StoreOutcome], now: datetime) -> None:
         refused = [one for one in outcomes if not one.stored]
@@ -196,15 +200,20 @@ class Canaries:
             return Verdict(f"The findings file cannot be read: {error}", stages=stages)
         if found is None:
             return Verdict("The findings file of the analysis is gone.", stages=stages)
-        seen = observe(found, templates(self._store.root)[1])
+        _, boxes = templates(self._store.root)
+        seen = observe(found, boxes)
         failed = [one.failure for one in found.images if one.failure is not None]
         if failed:
             return Verdict(f"{counted(len(failed), 'image')} could not be analysed: {failed[0]}", seen, stages)
         with reading(self._sessions)() as session:
             first = canary.first_passed(session, seen.algorithm)
         differs = list(deviations(seen, first.observation if first is not None else None, self._policy.tolerance))
-        failure = f"The results are not those of the first canary with this package: {'; '.join(differs)}."
-        return Verdict(failure if differs else "", seen, stages)
+        if differs:
+            failure = f"The results are not those of the first canary with this package: {'; '.join(differs)}."
+            return Verdict(failure, seen, stages)
+        missed = sorted(boxes.keys() - set(seen.lesions)) if self._policy.finds_lesions else []
+        failure = f"The model does not outline the lesions {', '.join(missed)}, which it outlines everywhere else."
+        return Verdict(failure if missed else "", seen, stages)
 
 
 def _has_results(progress: Progress) -> bool:
