@@ -284,6 +284,7 @@ def test_the_study_of_an_order_is_fetched_once_it_is_in_the_archive(orthanc: Ort
         assert orders == {"WAITING": 2, "WITHDRAWN": 1}
         for number in (61, 62):
             keep(orthanc, number, f"A-{number}", f"ID-{number}")
+        wait_until(lambda: study in site.command("study", "list"), 60, site.log)
         told = site.wait_for(study)
         assert {one["calling_ae_title"] for one in told["instances"]} == {"ORTHANC"}
         submitted_with = [one["detail"] for one in told["timeline"] if one["event"] == "job_submitted"]

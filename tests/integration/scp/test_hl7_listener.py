@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ class Port:
     number: int
     database: Path
     node: BaseNode
+    listener: HL7Listener
     refused: list[EventDetail] = field(default_factory=list)
 
     def send(self, text: str) -> str:
@@ -53,15 +55,16 @@ def port(tmp_path: Path) -> Iterator[Port]:
     settings = Settings(hl7=chosen, storage=StorageSettings(root=tmp_path))
     node = BaseNode(settings, sessions, InstanceStore(tmp_path))
     opened = socket.create_server(("127.0.0.1", 0))
-    port = Port(opened.getsockname()[1], database, node)
+    refused: list[EventDetail] = []
 
     def record(_kind: EventKind, detail: EventDetail) -> None:
-        port.refused.append(detail)
+        refused.append(detail)
 
     listener = HL7Listener([opened], None, lambda _address: True, hospital_messages(node, record))
     listener.start()
-    yield port
-    listener.stop()
+    yield Port(opened.getsockname()[1], database, node, listener, refused)
+    if not listener.is_stopping:
+        listener.stop()
     sessions.kw["bind"].dispose()
 
 
@@ -93,6 +96,18 @@ def test_broken_frames_and_silent_connections_harm_no_other_sender(port: Port, m
     assert "more than" in reasons
     assert "no HL7 message in a frame of MLLP" in reasons
     assert "does not begin with MSH" in reasons
+
+
+def test_a_message_on_an_open_connection_is_answered_while_the_listener_stops(port: Port) -> None:
+    with socket.create_connection(("127.0.0.1", port.number), timeout=30) as opened, ThreadPoolExecutor() as pool:
+        opened.sendall(framed_text(message("11")))
+        assert b"MSA|AA|11" in opened.recv(65_536)
+        stopping = pool.submit(port.listener.stop)
+        wait_until(lambda: port.listener.is_stopping)
+        opened.sendall(framed_text(message("12")))
+        assert b"MSA|AA|12" in opened.recv(65_536)
+        stopping.result(30)
+        assert opened.recv(65_536) == b""
 
 
 def test_several_messages_and_their_answers_share_a_connection(port: Port) -> None:

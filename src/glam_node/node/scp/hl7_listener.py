@@ -26,7 +26,9 @@ FRAME_TIMEOUT_S = 30.0
 IDLE_TIMEOUT_S = 3600.0
 """Seconds after which a connection without messages is closed; engines connect again."""
 GRACE_S = 5.0
-"""Seconds that the answers of messages in work have when the listener stops."""
+"""Seconds that connections have when the listener stops, to send what is on its way and to read its answer."""
+QUIET_S = 1.0
+"""Seconds without a byte after which a connection is closed when the listener stops."""
 _READ_AT_ONCE = 65_536
 _MOST_IGNORED = 1024
 """Number of bytes outside of frames after which a connection is closed: its sender speaks another protocol."""
@@ -58,7 +60,7 @@ class _Connection:
     opened: socket.socket
     address: str
     last_at: float = field(default_factory=time.monotonic)
-    """Time of the last complete message, or of the beginning."""
+    """Time of the last byte or answer, or of the beginning."""
     is_answering: bool = False
     """Whether a message was read and its acknowledgement is not sent yet."""
 
@@ -92,27 +94,31 @@ class HL7Listener:
             one.setblocking(False)
         self._thread.start()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopping.is_set()
+
     def stop(self) -> None:
-        """Accept no more connections, close those that are idle, and wait for the acknowledgements of the others."""
+        """Accept no more connections, and close each once it is quiet and its messages are acknowledged."""
         self._stopping.set()
         self._thread.join()
         for one in self._sockets:
             one.close()
         deadline = time.monotonic() + GRACE_S
-        while time.monotonic() < deadline and self._close_idle():
+        while self._close_quiet(QUIET_S) and time.monotonic() < deadline:
             time.sleep(_POLL_S / 10)
-        with self._lock:
-            left = list(self._connections)
-        for connection in left:
-            _shut(connection.opened)
+        while self._close_quiet(0.0) and time.monotonic() < deadline + GRACE_S:
+            time.sleep(_POLL_S / 10)
 
-    def _close_idle(self) -> bool:
-        """Close connections on which no message is being answered; return whether others are left."""
+    def _close_quiet(self, quiet_s: float) -> bool:
+        """Close the connections that are quiet for that long and wait for no answer; return whether any are left."""
+        before = time.monotonic() - quiet_s
         with self._lock:
-            idle = [one for one in self._connections if not one.is_answering]
-            for connection in idle:
-                _shut(connection.opened)
-            return len(idle) < len(self._connections)
+            for connection in self._connections:
+                if connection.last_at <= before and not connection.is_answering:
+                    _shut(connection.opened)
+            return bool(self._connections)
 
     def _accept(self) -> None:
         with selectors.DefaultSelector() as selector:
@@ -163,7 +169,7 @@ class HL7Listener:
     def _converse(self, connection: _Connection, opened: socket.socket) -> None:
         """Answer message after message until the sender closes the connection, is too slow, or sends no HL7."""
         reader = FrameReader(MAXIMUM_MESSAGE_BYTES)
-        while not self._stopping.is_set():
+        while True:
             try:
                 frame = self._next_frame(connection, opened, reader)
             except TooLong:
@@ -177,7 +183,7 @@ class HL7Listener:
         begins = time.monotonic()
         while (frame := reader.next()) is None:
             left = begins + (FRAME_TIMEOUT_S if reader.has_begun else IDLE_TIMEOUT_S) - time.monotonic()
-            if left <= 0 or self._stopping.is_set():
+            if left <= 0:
                 if reader.has_begun:
                     reason = f"a message did not end within {FRAME_TIMEOUT_S:g} s"
                     self._answers.refuse(connection.address, "", reason, "")
@@ -188,6 +194,7 @@ class HL7Listener:
                 received = opened.recv(_READ_AT_ONCE)
                 if not received:
                     return None
+                connection.last_at = time.monotonic()
                 reader.add(received)
             if reader.ignored > _MOST_IGNORED:
                 self._answers.refuse(connection.address, "", "the bytes are no HL7 message in a frame of MLLP", "")
