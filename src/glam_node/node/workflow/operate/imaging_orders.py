@@ -9,9 +9,10 @@ import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import imaging_orders, job_restarts, patient_changes, studies
+from glam_node.node.db.standing import holder
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.imaging_order import FetchState, ImagingOrder, OrderMessage, OrderStep
-from glam_node.node.domain.job import Priority
+from glam_node.node.domain.study import Holder
 from glam_node.node.workflow.operate.standing import free_after_first_read
 from glam_node.node.workflow.record.events import record_event
 
@@ -83,11 +84,7 @@ def release_read_studies(session: Session, now: datetime) -> int:
         read_at = None if study is None else imaging_orders.first_read_at(session, study)
         change = patient_changes.of_study(session, uid)
         is_in_doubt = change is not None and not change.follows and change.settled_at is None
-        if study is not None and read_at is not None and not is_in_doubt:
+        # A person, or a correction of the patient, may hold the study since the query.
+        if study is not None and read_at is not None and not is_in_doubt and holder(session, uid) is Holder.RULE:
             released += free_after_first_read(session, study, read_at, now)
     return released
-
-
-def shown_priority(order: ImagingOrder) -> str:
-    """Return the priority of an order for people; empty if it states none."""
-    return "" if order.priority is None else Priority(order.priority).name.lower()

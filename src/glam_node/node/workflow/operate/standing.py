@@ -6,12 +6,12 @@ import structlog
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import backlog, deliveries, jobs, patient_changes, studies
-from glam_node.node.db.standing import set_standing, to_release
+from glam_node.node.db.standing import holder, set_standing, to_release
 from glam_node.node.domain.account import Order
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.job import JobState
-from glam_node.node.domain.study import LEGAL_STANDINGS, Standing, Study, StudyState
+from glam_node.node.domain.study import LEGAL_STANDINGS, Holder, Standing, Study, StudyState
 from glam_node.node.errors import PermanentError
 from glam_node.node.workflow.operate.operator_study import checked_reason, locked_study, record_order, standing_phrase
 from glam_node.node.workflow.record.events import record_event
@@ -80,8 +80,8 @@ def release_when_due(session: Session, now: datetime) -> int:
     due = to_release(session, now)
     for uid in due:
         study = studies.get(session, uid, for_update=True)
-        # A person may have released the study, or set it aside, since the query.
-        if study is not None and study.standing is Standing.HELD:
+        # A person may have released the study or set it aside, or may hold it now, since the query.
+        if study is not None and study.standing is Standing.HELD and holder(session, uid) in (Holder.RULE, Holder.NONE):
             _free(session, study, now)
             reason = f"the time of the hold is over: {study.standing_reason}"
             was = str(study.standing)
