@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality
 from glam_node.inference.phantom import make_exam
-from glam_node.node.db import deliveries, job_restarts, jobs, priors, studies
+from glam_node.node.db import backlog, deliveries, job_restarts, jobs, priors, studies
 from glam_node.node.db.changes import mark_changed
 from glam_node.node.db.tables import JobRow, PriorSearchRow, StudyRow
 from glam_node.node.domain.archived import ArchivedSeries, ArchivedStudy, FoundStudies, StudyQuery, found_studies
@@ -489,3 +489,15 @@ def test_a_person_can_end_the_wait(dispatcher: Dispatcher) -> None:
     with dispatcher.bench.sessions.begin() as session:
         assert job_restarts.retry(session, dispatcher.job(uid).job_id, dispatcher.bench.clock())
     assert dispatcher.run(uid)
+
+
+def test_a_job_that_waits_for_prior_exams_is_no_backlog(dispatcher: Dispatcher) -> None:
+    uid = dispatcher.submit(exam_at("20250405"))
+    with dispatcher.bench.sessions() as session:
+        assert backlog.oldest_unfinished_job(session) is None
+        assert backlog.longest_due_job(session) is None
+    dispatcher.fetch()
+    assert dispatcher.job(uid).waits_until is None
+    with dispatcher.bench.sessions() as session:
+        assert backlog.oldest_unfinished_job(session) == dispatcher.bench.clock()
+        assert backlog.longest_due_job(session) == dispatcher.bench.clock()

@@ -38,18 +38,19 @@ def waits_from(session: Session, study_instance_uid: str, now: datetime) -> None
 def oldest_unfinished_job(session: Session) -> datetime | None:
     """Return the time at which the oldest unfinished job began to wait; None if there is none.
 
-    Jobs of studies that are held or set aside, and of canaries, are ignored.
+    Jobs of studies that are held or set aside, of canaries, and those that wait for prior exams, are ignored.
     """
-    query = select(func.min(_JOB_WAITS_SINCE)).where(JobRow.state.in_(UNFINISHED))
+    query = select(func.min(_JOB_WAITS_SINCE)).where(JobRow.state.in_(UNFINISHED), JobRow.waits_until.is_(None))
     return session.scalar(query.where(*_of_patients_that_proceed(JobRow.study_instance_uid)))
 
 
 def longest_due_job(session: Session) -> datetime | None:
     """Return the due time of the pending job that has been due longest; None if there is none.
 
-    Jobs of studies that are held or set aside, and of canaries, are ignored.
+    Jobs of studies that are held or set aside, of canaries, and those that wait for prior exams, are ignored.
     """
-    query = select(func.min(JobRow.next_attempt_at)).where(JobRow.state == JobState.PENDING)
+    is_due = JobRow.state == JobState.PENDING, JobRow.waits_until.is_(None)
+    query = select(func.min(JobRow.next_attempt_at)).where(*is_due)
     return session.scalar(query.where(*_of_patients_that_proceed(JobRow.study_instance_uid)))
 
 

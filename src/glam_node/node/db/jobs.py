@@ -250,10 +250,11 @@ def _due(now: datetime) -> ColumnElement[bool]:
     return and_(JobRow.state == JobState.PENDING, released, or_(JobRow.attempt == 0, JobRow.next_attempt_at <= now))
 
 
-def release(session: Session, study_instance_uid: str) -> list[InferenceJob]:
-    """End the wait of the study's job for prior exams, and return it."""
+def release(session: Session, study_instance_uid: str, now: datetime) -> list[InferenceJob]:
+    """End the wait of the study's job for prior exams, and return it; its waiting time for a worker starts now."""
     waits = and_(JobRow.study_instance_uid == study_instance_uid, JobRow.waits_until.is_not(None))
-    return _change(session, and_(waits, JobRow.state == JobState.PENDING), waits_until=None, announced_at=None)
+    values: dict[str, Any] = {"waits_until": None, "announced_at": None, "next_attempt_at": now, "waiting_since": now}
+    return _change(session, and_(waits, JobRow.state == JobState.PENDING), **values)
 
 
 def keep_priors(session: Session, job: InferenceJob, priors: Sequence[PriorExam]) -> bool:

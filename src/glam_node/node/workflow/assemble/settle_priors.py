@@ -62,7 +62,7 @@ def _state_of(session: Session, prior: PriorStudy) -> tuple[PriorState, str]:
 def _close(session: Session, search: PriorSearch, now: datetime) -> None:
     uid = search.study_instance_uid
     state = SearchState.DONE if search.is_finished else SearchState.EXPIRED
-    released = jobs.release(session, uid)
+    released = jobs.release(session, uid, now)
     priors.close(session, uid, state)
     session.flush()
     ended = priors.find(session, uid) or search
