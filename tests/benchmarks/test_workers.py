@@ -83,7 +83,7 @@ def cpu_seconds(workers: Sequence[Child]) -> float:
 def test_throughput_grows_with_the_number_of_workers(tmp_path: Path, figure: Record) -> None:
     """Analyse studies without findings, so that queue and database are measured and not the shared cores."""
     seeds, spent = count(), {}
-    for workers in (1, 2, 4):
+    for workers in (1, 2, 4, 8):
         with redis_server(tmp_path, free_port()) as url:
             path = tmp_path / str(workers)
             spent[workers] = spent_by(workers, url, path, seeds, predictor="QuietDevicePredictor")
