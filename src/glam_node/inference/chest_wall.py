@@ -7,6 +7,7 @@ the breast at the chest wall has 1.3 to 1.9 times the area of the other half.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,16 @@ _CERTAIN_AREA_RATIO = 1.25
 _LEAST_CONTACT_OF_TURNED = 0.35
 _LEAST_CONTACT_OF_AXILLA = 0.25
 _LARGEST_CONTACT_OF_FOLD = 0.05
+_DOUBTFUL_CONTACT_OF_FOLD = 0.2
+# Differences between the contact of the edge that seems to be a chest wall and that of the edge that should be it. Of
+# 1,231 outlines of real films: in upright CC views the upper and lower edges have at least 0.34 less than the side; in
+# 99 % of upright MLO views at most as much, in 70 % of turned ones at least 0.3 more. In 99 % of upright MLO views the
+# breast reaches the upper edge along 0.16 more of its width than the lower one.
+_CLEARLY_TURNED_CC = 0.1
+_CLEARLY_TURNED_MLO = 0.3
+_PERHAPS_TURNED_MLO = 0.1
+_CLEARLY_UPSIDE_DOWN = 0.2
+_CLEARLY_UPRIGHT = 0.1
 _LARGEST_BYTE = 255
 
 
@@ -93,17 +104,44 @@ def shown_side(breast: Mask) -> ShownSide | None:
     return ShownSide(left > right, certain=max(left, right) >= _CERTAIN_AREA_RATIO * min(left, right))
 
 
-def looks_turned(breast: Mask) -> bool:
-    """Return whether the image seems turned by 90 degrees: the breast reaches the top or bottom, but neither side."""
-    contact = edge_contact(breast)
-    sides = max(contact.left, contact.right)
-    return max(contact.top, contact.bottom) >= _LEAST_CONTACT_OF_TURNED and sides < _LEAST_CONTACT
+class Sign(Enum):
+    """How clearly an outline shows that the image is stored in another orientation."""
+
+    NONE = "none"
+    HINT = "hint"
+    CLEAR = "clear"
 
 
-def looks_upside_down(breast: Mask) -> bool:
-    """Return whether this MLO view seems upside down: the breast is wide at the lower edge and not at the upper one.
+def sign_of_quarter_turn(breast: Mask, has_axilla: bool) -> Sign:
+    """Return how clearly the image seems turned by 90 degrees: the chest wall is the upper or the lower edge.
 
-    In an upright view the axilla reaches the upper edge, and the fold below the breast does not reach the lower one.
+    Args:
+        breast: Rows x Columns, a mask that is not empty.
+        has_axilla: Whether the view is an MLO, so that an upright breast reaches the upper edge, too.
     """
     contact = edge_contact(breast)
-    return contact.bottom >= _LEAST_CONTACT_OF_AXILLA and contact.top <= _LARGEST_CONTACT_OF_FOLD
+    sides, ends = max(contact.left, contact.right), max(contact.top, contact.bottom)
+    if ends < _LEAST_CONTACT_OF_TURNED:
+        return Sign.NONE
+    if not has_axilla:
+        return Sign.CLEAR if sides < _LEAST_CONTACT or ends >= sides + _CLEARLY_TURNED_CC else Sign.NONE
+    shown = shown_side(breast)
+    if sides < _LEAST_CONTACT and not (shown is not None and shown.certain):
+        return Sign.CLEAR
+    if ends >= sides + _CLEARLY_TURNED_MLO:
+        return Sign.CLEAR
+    return Sign.HINT if ends >= sides + _PERHAPS_TURNED_MLO else Sign.NONE
+
+
+def sign_of_upside_down(breast: Mask) -> Sign:
+    """Return how clearly this MLO view seems upside down: the breast is wide at the lower edge, not at the upper one.
+
+    In an upright view the axilla reaches the upper edge, and the fold below the breast hardly the lower one.
+    """
+    contact = edge_contact(breast)
+    if contact.bottom >= _LEAST_CONTACT_OF_AXILLA and (
+        contact.top <= _LARGEST_CONTACT_OF_FOLD or contact.bottom >= contact.top + _CLEARLY_UPSIDE_DOWN
+    ):
+        return Sign.CLEAR
+    doubtful = contact.bottom >= _DOUBTFUL_CONTACT_OF_FOLD and contact.top < contact.bottom + _CLEARLY_UPRIGHT
+    return Sign.HINT if doubtful else Sign.NONE

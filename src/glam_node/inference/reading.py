@@ -49,6 +49,8 @@ def read_dataset(path: Path) -> Dataset:
     return dataset
 
 
+UNCHECKED_CC = "The image does not state Patient Orientation: whether this CC view is upside down was not checked."
+"""The remark on a CC view that may be upside down: its outline does not show that."""
 Clean = Callable[[NDArray[np.uint16]], Blackened]
 """A function that makes the background of an image 0."""
 
@@ -126,6 +128,8 @@ def _remarks(dataset: Dataset, view: ImageFacts) -> Iterator[str]:
     yield from remarks(view)
     if text_of(dataset, "BurnedInAnnotation").upper() == "YES":
         yield "The image has burned-in annotation; where it covers the breast, the model sees it as tissue."
+    if view.view_position == ViewPosition.CC and _patient_orientation(dataset) is None:
+        yield UNCHECKED_CC
 
 
 @contextmanager

@@ -65,6 +65,7 @@ COMMANDS = [
     "research train",
     "research evaluate",
     "research compare",
+    "research guard-report",
     "research golden",
 ]
 OLD_SPELLINGS = {
@@ -89,6 +90,7 @@ FOR_MACHINES = [
     "analyse",
     "research evaluate",
     "research compare",
+    "research guard-report",
     "audit show",
     "settings check",
     "settings show",

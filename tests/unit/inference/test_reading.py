@@ -212,6 +212,12 @@ def test_a_blackened_background_gets_a_remark() -> None:
     assert "values up to 700 were made black" in told
 
 
+def test_a_cc_view_without_patient_orientation_may_be_upside_down() -> None:
+    unstated = read_mammogram(mammogram(PatientOrientation=None))
+    assert unstated.view_position is ViewPosition.CC
+    assert any("upside down was not checked" in remark for remark in unstated.remarks)
+
+
 def test_an_ordinary_view_has_no_remarks() -> None:
     assert read_mammogram(mammogram()).remarks == ()
 

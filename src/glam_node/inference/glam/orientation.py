@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glam_node.inference.chest_wall import ShownSide, looks_turned, looks_upside_down, shown_side
+from glam_node.inference.chest_wall import ShownSide, Sign, shown_side, sign_of_quarter_turn, sign_of_upside_down
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.guard import stated_pose
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
@@ -38,20 +38,40 @@ def orientation_of(mammogram: Mammogram, breast: NDArray[np.bool_]) -> tuple[Ori
     else:
         orientation = Orientation(pose.points_right, pose.upside_down)
         source = "Patient Orientation says"
-    _refuse_upside_down(mammogram.view_position, breast[::-1] if orientation.upside_down else breast)
-    shown = shown_side(breast)
-    # In an MLO view the axilla also reaches the upper edge, so a clear chest wall at one side decides.
-    sides_tell = mammogram.view_position is ViewPosition.MLO and shown is not None and shown.certain
-    if looks_turned(breast) and not sides_tell:
-        raise UnsupportedMammogram("The image seems to be turned by 90 degrees: the breast reaches neither side of it.")
-    return orientation, _contradicted(source, orientation.points_right, shown)
+    upright = breast[::-1] if orientation.upside_down else breast
+    doubts = (*_upper_edge(mammogram.view_position, upright), *_quarter_turn(mammogram.view_position, breast))
+    return orientation, (*_contradicted(source, orientation.points_right, shown_side(breast)), *doubts)
 
 
-def _refuse_upside_down(view_position: ViewPosition, breast: NDArray[np.bool_]) -> None:
-    if view_position is ViewPosition.MLO and looks_upside_down(breast):
+def _upper_edge(view_position: ViewPosition, breast: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Return a remark if the view might be upside down; raise UnsupportedMammogram if it clearly is.
+
+    The outline of a CC view does not show that: `reading.py` remarks on one whose header does not state it.
+    """
+    if view_position is ViewPosition.CC:
+        return ()
+    sign = sign_of_upside_down(breast)
+    if sign is Sign.CLEAR:
         raise UnsupportedMammogram(
             "The axilla is at the lower edge where the lower fold should be: the image is upside down or mirrored."
         )
+    if sign is Sign.HINT:
+        return ("The outline does not show the axilla at the upper edge: the image may be upside down.",)
+    return ()
+
+
+def _quarter_turn(view_position: ViewPosition, breast: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Return a remark if the view might be turned by 90 degrees; raise UnsupportedMammogram if it clearly is."""
+    sign = sign_of_quarter_turn(breast, has_axilla=view_position is ViewPosition.MLO)
+    if sign is Sign.CLEAR:
+        raise UnsupportedMammogram(
+            "The image seems to be turned by 90 degrees: the chest wall is at its upper or lower edge."
+        )
+    if sign is Sign.HINT:
+        return (
+            "The breast reaches the upper or lower edge more than the side: the image may be turned by 90 degrees.",
+        )
+    return ()
 
 
 def _contradicted(source: str, points_right: bool, shown: ShownSide | None) -> tuple[str, ...]:

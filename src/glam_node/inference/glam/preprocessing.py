@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glam_node.inference.errors import UnsupportedMammogram
-from glam_node.inference.glam.breast import locate_breast
+from glam_node.inference.glam.breast import Breast, locate_breast
 from glam_node.inference.glam.crop import BreastCrop, crop_breast
 from glam_node.inference.glam.orientation import Orientation, orientation_of
 from glam_node.inference.glam.window import WindowGeometry, optimal_centre, place_window, standardise
@@ -51,8 +51,18 @@ def place(
     return Placement(crop, centre, place_window(pixels.shape, orientation, view_position, crop, centre))
 
 
-def prepare(mammogram: Mammogram) -> PreparedView:
-    """Prepare `mammogram` for the network.
+@dataclass(frozen=True, slots=True, eq=False)
+class ExaminedView:
+    """A view that the guard did not refuse."""
+
+    located: Breast
+    orientation: Orientation
+    doubts: tuple[str, ...]
+    """The guard's remarks on orientation and outline."""
+
+
+def examine(mammogram: Mammogram) -> ExaminedView:
+    """Locate the breast and check its outline and orientation.
 
     Raises:
         UnsupportedMammogram: The image has no pixels or shows no breast, or its orientation is in doubt.
@@ -61,15 +71,26 @@ def prepare(mammogram: Mammogram) -> PreparedView:
     if pixels.ndim != 2 or pixels.size == 0:
         raise UnsupportedMammogram("The image has no pixels.")
     located = locate_breast(pixels)
-    solid, breast = located.solid, located.tissue
-    doubts = check_breast(pixels, breast)
-    orientation, remarks = orientation_of(mammogram, solid)
-    placement = place(pixels, solid, mammogram.view_position, orientation)
+    doubts = check_breast(pixels, located.tissue)
+    orientation, remarks = orientation_of(mammogram, located.solid)
+    return ExaminedView(located, orientation, (*remarks, *doubts))
+
+
+def prepare(mammogram: Mammogram) -> PreparedView:
+    """Prepare `mammogram` for the network.
+
+    Raises:
+        UnsupportedMammogram: The image has no pixels or shows no breast, or its orientation is in doubt.
+    """
+    pixels = mammogram.pixels
+    examined = examine(mammogram)
+    breast = examined.located.tissue
+    placement = place(pixels, examined.located.solid, mammogram.view_position, examined.orientation)
     return PreparedView(
         window=standardise(placement.geometry, pixels),
         geometry=placement.geometry,
         breast=breast,
-        remarks=(*mammogram.remarks, *remarks, *doubts, *_remarks(placement, breast)),
+        remarks=(*mammogram.remarks, *examined.doubts, *_remarks(placement, breast)),
     )
 
 

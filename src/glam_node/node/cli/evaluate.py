@@ -104,8 +104,8 @@ def evaluate(
         )
     if write_operating_points or write_reference:
         _require_writable(package, "--write-operating-points" if write_operating_points else "--write-reference")
-    named, chosen_on = _dataset(data, "--data"), _dataset(validation, "--validation") if validation else None
-    options = dict(_option(each) for each in option or ())
+    named, chosen_on = named_dataset(data, "--data"), named_dataset(validation, "--validation") if validation else None
+    options = dict(dataset_option(each) for each in option or ())
     directory = output_directory(out)
     from glam_node.node.cli.progress import progress_bars
     from glam_node.research.evaluation.evaluate_package import run_evaluation
@@ -224,7 +224,7 @@ def _require_writable(package: Path, hint: str) -> None:
         raise typer.BadParameter(f"{package / PACKAGE_FILE} cannot be written.", param_hint=hint)
 
 
-def _dataset(text: str, hint: str) -> tuple[str, str]:
+def named_dataset(text: str, hint: str) -> tuple[str, str]:
     """Return the kind and the path of a data set given as KIND:PATH.
 
     For phantoms, the range of seeds FIRST..LAST becomes FIRST:END, where END is LAST + 1.
@@ -243,7 +243,12 @@ def _dataset(text: str, hint: str) -> tuple[str, str]:
     return kind, path
 
 
-def _option(text: str) -> tuple[str, str]:
+def dataset_option(text: str) -> tuple[str, str]:
+    """Return the name and the value of an option given as NAME=VALUE.
+
+    Raises:
+        typer.BadParameter: The text is not NAME=VALUE.
+    """
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise typer.BadParameter(f"{text!r} is not NAME=VALUE.", param_hint="--option")

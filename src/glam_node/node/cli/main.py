@@ -19,6 +19,7 @@ from glam_node.node.cli import (
     doctor,
     echo,
     evaluate,
+    guard_report,
     hl7,
     init,
     model,
@@ -110,6 +111,7 @@ research_app = typer.Typer(
 research_app.command()(train.train)
 research_app.command()(evaluate.evaluate)
 research_app.command()(evaluate.compare)
+research_app.command()(guard_report.guard_report)
 research_app.command()(model.golden)
 app.add_typer(research_app, name="research")
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import FindingKind
-from glam_node.inference.mammogram import Laterality, Mammogram
+from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
+from glam_node.inference.reading import UNCHECKED_CC
 from glam_node.research.datasets.film import PreparedFilm, prepare_film
 from glam_node.research.datasets.labelled import LabelledView, Masks
 from glam_node.research.datasets.listed import Entry, ListedDataset
@@ -115,7 +116,7 @@ def _read(path: Path, view: LabelledView) -> Mammogram:
         imager_pixel_spacing=None,
         patient_orientation=None,
         bits_stored=_BITS,
-        remarks=prepared.remarks,
+        remarks=(*prepared.remarks, *((UNCHECKED_CC,) if view.view_position is ViewPosition.CC else ())),
     )
 
 

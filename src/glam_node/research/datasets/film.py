@@ -38,6 +38,9 @@ _BLUR = 1.2
 # Labels, tape, and what is left of the borders are thinner than twice this part of the width.
 _OPENING_RADIUS = 0.05
 _CHEST_WALL = 0.02
+# The part of a chest wall's rows that may be cut, and by how much of the width, so that its edge becomes straight
+_ASKEW_ROWS = 0.4
+_ASKEW = 0.03
 # The least difference between both sides of the breast that shows which one is the chest wall
 _LEAST_DIFFERENCE = 0.2
 
@@ -89,10 +92,9 @@ def prepare_film(pixels: Pixels, image_laterality: Laterality) -> PreparedFilm:
     breast = np.zeros(reduced.shape, dtype=np.bool_)
     breast[rows, columns] = _breast(reduced[rows, columns])
     points_right = _points_right(breast)
-    occupied = np.flatnonzero(breast.any(axis=0))
     scale = pixels.shape[0] / reduced.shape[0], pixels.shape[1] / reduced.shape[1]
-    left = int(occupied[0]) if points_right else columns.start
-    right = columns.stop if points_right else int(occupied[-1]) + 1
+    left = _chest_wall(breast) if points_right else columns.start
+    right = columns.stop if points_right else len(breast[0]) - _chest_wall(breast[:, ::-1])
     geometry = FilmGeometry(
         rows=(round(rows.start * scale[0]), round(rows.stop * scale[0])),
         columns=(round(left * scale[1]), round(right * scale[1])),
@@ -172,6 +174,12 @@ def _bright(picture: NDArray[np.float32]) -> Mask:
     roots = (np.sqrt(relative) * 255).astype(np.uint8)
     otsu, _ = cv2.threshold(roots, 0, 255, cv2.THRESH_OTSU)
     return np.asarray(relative > min((otsu / 255) ** 2, _LARGEST_THRESHOLD))
+
+
+def _chest_wall(breast: Mask) -> int:
+    """Return the first column of a breast that points right, or one close to it: films lie askew under the scanner."""
+    first = breast.argmax(axis=1)[breast.any(axis=1)]
+    return int(min(np.quantile(first, _ASKEW_ROWS), first.min() + _ASKEW * breast.shape[1]))
 
 
 def _points_right(breast: Mask) -> bool:

@@ -47,12 +47,12 @@ class ListedDataset:
 
     def read(self, view: LabelledView) -> Mammogram:
         """Decode a view. Raises UnsupportedMammogram with the reason if it cannot be read."""
-        with _discreetly("image"):
+        with discreetly("image"):
             return self._entries[view.image_id].read()
 
     def masks(self, view: LabelledView) -> Masks | None:
         """Return one mask for each kind of lesion on the grid of `read(view).pixels`; None without any outline."""
-        with _discreetly("outline"):
+        with discreetly("outline"):
             return self._entries[view.image_id].masks()
 
     @cached_property
@@ -68,7 +68,7 @@ class ListedDataset:
 
 
 @contextmanager
-def _discreetly(what: str) -> Iterator[None]:
+def discreetly(what: str) -> Iterator[None]:
     """Replace errors of the system by messages without the path, which may contain a patient's name."""
     try:
         with _without_warnings():

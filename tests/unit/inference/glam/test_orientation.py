@@ -127,6 +127,45 @@ def test_an_image_that_looks_turned_by_90_degrees_is_refused(turns: int) -> None
         judge(np.rot90(RIGHTWARDS, turns), L, CC, ("A", "R"))
 
 
+@pytest.mark.parametrize("turns", [1, 3])
+def test_a_turned_cc_view_that_also_reaches_a_side_is_refused(turns: int) -> None:
+    at_the_top = half_ellipse((300, 240), 300, 200)
+    at_the_top[:80, :90] = 300  # a fold that reaches the upper edge
+    assert judge(at_the_top, L, CC, None) == (Orientation(True), ())
+    with pytest.raises(UnsupportedMammogram, match="seems to be turned by 90 degrees"):
+        judge(np.rot90(at_the_top, turns), L, CC, None)
+
+
+def upright_mlo(fold: int = 0) -> Pixels:
+    """Return a breast that points right, with an axilla at the upper edge, and `fold` columns at the lower edge."""
+    pixels = half_ellipse((300, 240), 260, 200)
+    pixels[:150, :130] = 300
+    pixels[150:, : max(fold, 1)] = 300
+    return pixels
+
+
+@pytest.mark.parametrize("fold", [0, 30])
+def test_an_mlo_view_upside_down_is_refused_even_if_its_fold_reaches_the_edge(fold: int) -> None:
+    assert judge(upright_mlo(fold), L, MLO, None) == (Orientation(True), ())
+    with pytest.raises(UnsupportedMammogram, match="upside down"):
+        judge(upright_mlo(fold)[::-1], L, MLO, None)
+
+
+def test_an_mlo_view_with_a_wide_fold_and_a_narrow_axilla_gets_a_remark() -> None:
+    _, (remark,) = judge(upright_mlo(120), L, MLO, None)
+    assert "may be upside down" in remark
+
+
+@pytest.mark.parametrize("turns", [1, 3])
+def test_a_turned_mlo_view_is_refused_or_remarked(turns: int) -> None:
+    turned = np.ascontiguousarray(np.rot90(upright_mlo(), turns))
+    try:
+        _, remarks = judge(turned, L, MLO, None)
+    except UnsupportedMammogram as error:
+        remarks = (str(error),)
+    assert remarks
+
+
 def test_a_breast_that_reaches_neither_side_is_larger_at_its_chest_wall() -> None:
     shifted = np.pad(RIGHTWARDS, ((0, 0), (30, 30))) > 0
     assert shown_side(shifted) == ShownSide(points_right=True, certain=True)
