@@ -22,6 +22,7 @@ ODD: dict[str, dict[str, Any]] = {
     "synthesized": {"SeriesDescription": "R CC C-View"},
     "contrast_enhanced": {"ImageType": ["DERIVED", "PRIMARY", "", "SUBTRACTION"], "ContrastBolusAgent": "IODINE"},
     "contrast_low_energy": {"ImageType": ["ORIGINAL", "PRIMARY", "", "", "LOW_ENERGY"]},
+    "film": {"DetectorType": "FILM"},
     "tomosynthesis_only": {"SOPClassUID": PROJECTION},
     "other_class": {"SOPClassUID": CT_IMAGE},
     "phantom": {"CalibrationImage": "YES"},

@@ -32,7 +32,7 @@ class ModelCard:
     """How the training images were presented: the intent, the VOI LUT and the bits stored."""
 
     kinds: tuple[str, ...] = ()
-    """Kinds of image that the model accepts: conventional, contrast_low_energy, synthesized; empty: conventional."""
+    """Kinds of image that the model accepts: conventional (also if empty), contrast_low_energy, synthesized, film."""
 
     def __post_init__(self) -> None:
         """Raise ValueError when the pixel spacing is not a range of positive numbers, or a kind is unknown."""

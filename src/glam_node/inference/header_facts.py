@@ -75,6 +75,7 @@ def describe_view(dataset: Dataset) -> ImageFacts:
         phantom=kind_signs.is_phantom(dataset),
         other_region=kind_signs.other_region(dataset),
         tomosynthesis=kind_signs.is_of_tomosynthesis(dataset),
+        film=kind_signs.is_film(dataset),
         drawn=text_of(dataset, "Manufacturer") == DRAWN_BY or text_of(dataset, "ManufacturerModelName") == DRAWN_MODEL,
         described=described_kinds(_descriptions(dataset, view_codes)),
     )

@@ -119,6 +119,12 @@ def is_phantom(dataset: Dataset) -> bool:
     return quality_control or not parts.isdisjoint(_PHANTOM_PARTS)
 
 
+def is_film(dataset: Dataset) -> bool:
+    """Return whether the header says that the image is digitised film (PS3.3 C.8.6.1 and C.8.11.4)."""
+    stated = text_of(dataset, "ConversionType").upper(), text_of(dataset, "DetectorType").upper()
+    return stated[0] == "DF" or stated[1] == "FILM"
+
+
 def other_region(dataset: Dataset) -> str:
     """Return the statement that the image shows another part of the body; empty when there is none."""
     body_part = text_of(dataset, "BodyPartExamined").upper()

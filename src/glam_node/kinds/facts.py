@@ -8,7 +8,8 @@ DRAWN_BY, DRAWN_MODEL = "glam-node", "phantom"
 CONVENTIONAL = "conventional"
 SYNTHESIZED = "synthesized"
 CONTRAST_LOW_ENERGY = "contrast_low_energy"
-DECLARABLE_KINDS = (CONVENTIONAL, CONTRAST_LOW_ENERGY, SYNTHESIZED)
+FILM = "film"
+DECLARABLE_KINDS = (CONVENTIONAL, CONTRAST_LOW_ENERGY, SYNTHESIZED, FILM)
 """The kinds that a model package may declare in `card.kinds`; no other kind is ever analysed. If a view has images of
 several kinds, the first kind in this order is analysed."""
 
@@ -45,6 +46,8 @@ class ImageFacts:
     """The header's statement that the image shows another part of the body; empty when there is none."""
     tomosynthesis: bool = False
     """Whether the header has elements that only slices and layers of a tomosynthesis have."""
+    film: bool = False
+    """Whether the header says that the image is digitised film (Conversion Type DF, Detector Type FILM)."""
     drawn: bool = False
     """Whether this software drew the image: then it is a phantom, not an image of a patient."""
     described: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """The predicates on an image that the table of kinds uses, by the defined terms of the standard."""
 
-from glam_node.kinds.facts import CONTRAST_LOW_ENERGY, CONVENTIONAL, SYNTHESIZED, ImageFacts, KindPolicy
+from glam_node.kinds.facts import CONTRAST_LOW_ENERGY, CONVENTIONAL, FILM, SYNTHESIZED, ImageFacts, KindPolicy
 
 View = tuple[str, str]
 """Image Laterality and View Position."""
@@ -45,11 +45,12 @@ _PHANTOM_TERMS = frozenset(
 _ORDINARY_TERMS = frozenset({
     "NONE", "NORMAL", "STANDARD", "DEFAULT", "AUTO", "MANUAL", "UNSPECIFIED", "UNKNOWN", "OTHER", "2D", "FFDM",
     "FULL_FIELD", "CONVENTIONAL", "CONTACT", "SCREENING", "DIAGNOSTIC", "DIGITAL", "MG", "MAMMO", "MAMMOGRAPHY",
-    "MAMMOGRAM", "BREAST", "DX", "CR", "FILM", "DIGITIZED", "PROCESSED", "POST_PROCESSED", "PRESENTATION",
+    "MAMMOGRAM", "BREAST", "DX", "CR", "PROCESSED", "POST_PROCESSED", "PRESENTATION",
     "FOR_PRESENTATION", "COMPRESSED", "LOSSLESS", "LOSSY", "LEFT", "RIGHT", "L", "R", "BOTH", "B", "CC", "MLO", "LCC",
     "RCC", "LMLO", "RMLO", "PREMIUM_VIEW", "FINE_VIEW",
 })
 # fmt: on
+_FILM_TERMS = frozenset({"FILM", "DIGITIZED"})
 _LAST_DEFINED_VALUE = 5
 
 
@@ -69,6 +70,11 @@ def is_low_energy(facts: ImageFacts, policy: KindPolicy) -> bool:
     return named and not has_term(facts, _CONTRAST_TERMS - {"POST_CONTRAST"})
 
 
+def is_film(facts: ImageFacts) -> bool:
+    """Return whether the image is digitised film."""
+    return facts.film or has_term(facts, _FILM_TERMS)
+
+
 def is_implant_displaced(facts: ImageFacts, policy: KindPolicy) -> bool:
     """Return whether the implant was pushed back, so that the view shows the breast without it."""
     return IMPLANT_DISPLACED in facts.view_modifiers or _is_described(facts, policy, IMPLANT_DISPLACED)
@@ -78,7 +84,9 @@ def accepted_kind(facts: ImageFacts, policy: KindPolicy) -> str:
     """Return the kind among DECLARABLE_KINDS of an image to which no other kind of the table applies."""
     if is_synthesized(facts, policy):
         return SYNTHESIZED
-    return CONTRAST_LOW_ENERGY if is_low_energy(facts, policy) else CONVENTIONAL
+    if is_low_energy(facts, policy):
+        return CONTRAST_LOW_ENERGY
+    return FILM if is_film(facts) else CONVENTIONAL
 
 
 def _is_described(facts: ImageFacts, policy: KindPolicy, kind: str) -> bool:
@@ -145,7 +153,14 @@ def is_of_another_view(facts: ImageFacts, _: str, __: KindPolicy) -> bool:
 def is_of_unknown_type(facts: ImageFacts, _: str, policy: KindPolicy) -> bool:
     """Return whether one of the first five values of Image Type is known neither to this table nor to the site."""
     first, second, *others = (*facts.image_type, "", "")
-    known = _ORDINARY_TERMS | _SYNTHESIZED_TERMS | _LAYER_TERMS | {_LOW_ENERGY, "POST_CONTRAST"} | policy.image_types
+    known = (
+        _ORDINARY_TERMS
+        | _SYNTHESIZED_TERMS
+        | _LAYER_TERMS
+        | _FILM_TERMS
+        | {_LOW_ENERGY, "POST_CONTRAST"}
+        | policy.image_types
+    )
     unknown = {term for term in others[: _LAST_DEFINED_VALUE - 2] if not _is_number(term)} - known - {""}
     unknown = {term for term in unknown if "TOMO" not in term}
     return first not in ("", "ORIGINAL", "DERIVED") or second not in ("", "PRIMARY") or bool(unknown)

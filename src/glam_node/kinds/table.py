@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
-from glam_node.kinds.facts import CONTRAST_LOW_ENERGY, CONVENTIONAL, SYNTHESIZED, ImageFacts, KindPolicy
+from glam_node.kinds.facts import CONTRAST_LOW_ENERGY, CONVENTIONAL, FILM, SYNTHESIZED, ImageFacts, KindPolicy
 from glam_node.kinds.predicates import (
     IMPLANT_DISPLACED,
     STANDARD_VIEWS,
     accepted_kind,
     is_contrast_enhanced,
+    is_film,
     is_low_energy,
     is_magnified,
     is_of_another_class,
@@ -166,6 +167,12 @@ KINDS: tuple[Kind, ...] = (
         "synthesized from tomosynthesis, which the model package does not declare",
         "The image is synthesized from tomosynthesis, which the model package does not declare.",
         lambda facts, _, rules: is_synthesized(facts, rules) and SYNTHESIZED not in rules.accepted,
+    ),
+    Kind(
+        "film",
+        "of digitised film, which the model package does not declare",
+        "The image is digitised film, which the model package does not declare.",
+        lambda facts, _, rules: is_film(facts) and FILM not in rules.accepted,
     ),
     Kind(
         "conventional",

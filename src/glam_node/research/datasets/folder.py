@@ -11,7 +11,8 @@ The table (labels.csv in the folder, any usual delimiter) has the columns
 - `benign_mask`, `malignant_mask` (optional): path, relative to the folder, of a PNG file, DICOM image or DICOM
   segmentation on the image's grid, with non-zero pixels in the lesions.
 
-Each header is read once, on the first use of the views. Images of digitised film need the option `film`.
+Each header is read once, on the first use of the views. Digitised film is prepared as such
+if its header says what it is, or with the option `film`.
 """
 
 from collections import defaultdict
@@ -25,6 +26,7 @@ from glam_node.inference.errors import UnsupportedMammogram
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.header_facts import describe_view
 from glam_node.inference.mammogram import Laterality, ViewPosition
+from glam_node.kinds.predicates import is_film
 from glam_node.research.datasets.images import image_shape, masks_on_film, read_header, read_view
 from glam_node.research.datasets.labelled import LabelledView, Masks
 from glam_node.research.datasets.listed import Entry, ListedDataset
@@ -52,6 +54,8 @@ class FolderImage:
     study_instance_uid: str
     image_laterality: str
     view_position: str
+    film: bool = False
+    """Whether the header says that the image is digitised film."""
 
 
 class FolderImages:
@@ -136,7 +140,7 @@ class FolderImages:
             self._patients[path] = patient
         said = describe_view(header)
         uids = str(header.get("SOPInstanceUID") or ""), str(header.get("StudyInstanceUID") or "")
-        return FolderImage(path, *uids, said.image_laterality, said.view_position)
+        return FolderImage(path, *uids, said.image_laterality, said.view_position, is_film(said))
 
 
 LABELS = "labels.csv"
@@ -181,10 +185,11 @@ def _entries(path: Path, labels: str, film: bool) -> Iterator[Entry]:
     patient_keys = images.patient_keys()
     for each in labelled:
         view = replace(each.view, patient_key=patient_keys.get(each.image.path, ""))
+        is_of_film = film or each.image.film
         yield Entry(
             view,
-            partial(read_view, each.image.path, view.image_laterality, view.view_position, film=film),
-            partial(_masks, each.image.path, view.image_laterality, each.outlines, film=film),
+            partial(read_view, each.image.path, view.image_laterality, view.view_position, film=is_of_film),
+            partial(_masks, each.image.path, view.image_laterality, each.outlines, film=is_of_film),
         )
 
 

@@ -17,6 +17,7 @@ from glam_node.inference.grey_scale import presented_values
 from glam_node.inference.header_facts import FOR_PRESENTATION, describe_view
 from glam_node.inference.mammogram import Laterality, Mammogram, ViewPosition
 from glam_node.inference.reading import read_dataset, read_mammogram
+from glam_node.kinds.facts import CONVENTIONAL, FILM, KindPolicy
 from glam_node.research.datasets.film import prepare_film
 from glam_node.research.datasets.labelled import Masks
 
@@ -35,6 +36,7 @@ def dicom_files(folder: Path) -> Iterator[Path]:
 # Digitised films are stored as Secondary Capture.
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _MAMMOGRAM = "1.2.840.10008.5.1.4.1.1.1.2"
+_FILM_TOO = KindPolicy(accepted=frozenset({CONVENTIONAL, FILM}))
 NO_SPELLINGS: Mapping[str, ViewPosition] = {}
 
 
@@ -107,7 +109,7 @@ def read_view(
     if not film:
         return read_mammogram(dataset)
     dataset.pop("PatientOrientation", None)  # the picture decides
-    return read_mammogram(dataset, clean=partial(_clean_film, image_laterality))
+    return read_mammogram(dataset, _FILM_TOO, partial(_clean_film, image_laterality))
 
 
 def _clean_film(image_laterality: Laterality, pixels: NDArray[np.uint16]) -> Blackened:

@@ -133,15 +133,17 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
         dataset.masks(dataset.views[0])
 
 
-def test_a_folder_of_film_is_prepared_as_film_with_its_outlines(tmp_path: Path) -> None:
+@pytest.mark.parametrize("header_says_it", [False, True])
+def test_a_folder_of_film_is_prepared_as_film_with_its_outlines(tmp_path: Path, header_says_it: bool) -> None:
     stored = film()
+    stored.ConversionType = "DF" if header_says_it else "WSD"
     stored.StudyInstanceUID, stored.PatientOrientation = "2.25.5", ["P", "L"]
     stored.PixelData = np.ascontiguousarray(stored.pixel_array[:, ::-1]).tobytes()
     write(tmp_path / "film.dcm", stored)
     write_png(tmp_path / "mask.png", square(20, 36))
     row = {"path": "film.dcm", "image_laterality": "L", "view_position": "CC", "benign": "0", "malignant": "1"}
     write_csv(tmp_path / "labels.csv", [row | {"malignant_mask": "mask.png"}])
-    dataset = open_folder(tmp_path, film=True)
+    dataset = open_folder(tmp_path, film=not header_says_it)
     mammogram, masks = dataset.read(dataset.views[0]), dataset.masks(dataset.views[0])
     assert masks is not None
     assert mammogram.pixels[32, 0] > 0
