@@ -139,6 +139,8 @@ def test_an_exam_is_analysed_in_time_although_the_archive_is_away(plain: Orthanc
         assert "away" in told["priors"]["outcome"]
         (report,) = objects(tmp_path / "results")
         assert "PertinentOtherEvidenceSequence" not in report
+        for fact in PATIENT.values():
+            assert fact not in site.log()
 
         known = keep(plain, exam_of(76, "20220405", PatientID="ID-9"))
         without = site.wait_for(site.send(exam_of(77, "20250506", PatientID="ID-9")))

@@ -15,6 +15,7 @@ from glam_node.inference.phantom import make_exam
 from glam_node.node.db import backlog, deliveries, job_restarts, jobs, priors, studies
 from glam_node.node.db.changes import mark_changed
 from glam_node.node.db.tables import JobRow, PriorSearchRow, StudyRow
+from glam_node.node.domain.account import Actor, Order
 from glam_node.node.domain.archived import ArchivedSeries, ArchivedStudy, FoundStudies, StudyQuery, found_studies
 from glam_node.node.domain.job import InferenceJob, JobState, Priority
 from glam_node.node.domain.ports import Accept
@@ -24,6 +25,7 @@ from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.workflow.assemble.fetch_priors import AGAIN_AFTER, PriorFetcher, PriorSource
 from glam_node.node.workflow.assemble.settle_priors import settle_priors
+from glam_node.node.workflow.operate.resend import Selection, resend
 from glam_node.node.workflow.receive.fetch_study import FetchOutcome
 from glam_node.rules.grammar import parse
 from tests.unit.workflow.workbench import ASSEMBLY, Workbench
@@ -388,6 +390,17 @@ def test_a_prior_exam_is_not_sent_and_its_own_prior_exams_are_not_fetched(dispat
     assert len(pacs.queries) == 1
 
 
+def test_a_person_can_send_the_results_of_a_prior_exam(dispatcher: Dispatcher, pacs: Pacs) -> None:
+    compared(dispatcher, pacs, exam_at("20250405"), exam_at("20230405", 8))
+    (prior,) = pacs.fetched
+    order = Order(prior, Actor("anna", "10.0.0.7"), dispatcher.bench.clock(), "", None)
+    with dispatcher.bench.sessions.begin() as session:
+        resend(session, order, Selection("archive", stored=False), dispatcher.bench.context)
+    assert dispatcher.run(prior)
+    with dispatcher.bench.sessions() as session:
+        assert {one.destination for one in deliveries.of_study(session, prior)} == {"archive"}
+
+
 def test_prior_exams_are_sent_like_other_studies_if_the_rule_says_so(dispatcher: Dispatcher, pacs: Pacs) -> None:
     dispatcher.bench.site = rule(send=True)
     compared(dispatcher, pacs, exam_at("20250405"), exam_at("20230405", 8))
@@ -501,3 +514,22 @@ def test_a_job_that_waits_for_prior_exams_is_no_backlog(dispatcher: Dispatcher) 
     with dispatcher.bench.sessions() as session:
         assert backlog.oldest_unfinished_job(session) == dispatcher.bench.clock()
         assert backlog.longest_due_job(session) == dispatcher.bench.clock()
+
+
+def test_exams_that_the_node_has_are_compared_although_the_archive_is_away(dispatcher: Dispatcher, pacs: Pacs) -> None:
+    def down() -> None:
+        raise TransientError("PACS does not answer.")
+
+    dispatcher.bench.site = ()
+    prior = dispatcher.submit(exam_at("20230405", 8))
+    dispatcher.run(prior)
+    dispatcher.bench.site = rule()
+    pacs.failure = down
+    uid = dispatcher.submit(exam_at("20250405"))
+    dispatcher.fetch()
+    assert not dispatcher.run(uid)
+    dispatcher.bench.clock.turn(PLAN.wait_s)
+    dispatcher.settle()
+    assert dispatcher.search(uid).state is SearchState.EXPIRED
+    assert dispatcher.run(uid)
+    assert [one.study_instance_uid for one in dispatcher.job(uid).priors or ()] == [prior]

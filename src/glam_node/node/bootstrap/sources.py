@@ -9,6 +9,7 @@ from glam_node.node.db.writer import Writer
 from glam_node.node.domain.archived import ArchivedStudy
 from glam_node.node.domain.ports import Source
 from glam_node.node.domain.prior import MODALITY
+from glam_node.node.errors import PermanentError
 from glam_node.node.scp.contexts import accepted_contexts
 from glam_node.node.scu.echo import remote_ae_of
 from glam_node.node.scu.retrieve import GetSource, MoveSource
@@ -52,7 +53,13 @@ def mammogram_counter(name: str, settings: Settings) -> Callable[[str], int]:
 
 @contextmanager
 def prior_source(name: str, node: BaseNode) -> "Iterator[PriorSource]":
-    """Yield [sources.NAME] as a source of prior exams, whose series of other modalities are not fetched."""
+    """Yield [sources.NAME] as a source of prior exams, whose series of other modalities are not fetched.
+
+    Raises:
+        PermanentError: The settings do not have the source any more.
+    """
+    if name not in node.settings.sources:
+        raise PermanentError(f"There is no sources.{name} any more, from which a rule wanted to fetch prior exams.")
     from glam_node.node.workflow.assemble.fetch_priors import PriorSource
 
     mammograms = node.settings.sources[name].model_copy(update={"modalities": (MODALITY,)})

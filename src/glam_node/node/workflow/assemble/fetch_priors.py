@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from glam_node.node.db import priors, studies
 from glam_node.node.db.engine import SessionFactory, reading
@@ -14,7 +15,7 @@ from glam_node.node.domain.archived import ArchivedStudy
 from glam_node.node.domain.ports import Source
 from glam_node.node.domain.prior import PriorSearch, PriorState, PriorStudy, newest_first
 from glam_node.node.domain.study import Study
-from glam_node.node.errors import NodeError, PermanentError
+from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.assemble.prior_identity import difference_in_person, sought_patient
 from glam_node.node.workflow.receive.fetch_study import StudyFetcher, said
@@ -99,52 +100,57 @@ class PriorFetcher:
             log.warning("priors_not_fetched", study_instance_uid=study_instance_uid, failure=failure)
             self._next_attempt[study_instance_uid] = self._now() + AGAIN_AFTER
             if isinstance(error, NodeError):
-                self._note(study_instance_uid, failure, is_searched=None)
+                # If the database does not answer, the next attempt records the failure.
+                with suppress(SQLAlchemyError):
+                    self._note(study_instance_uid, failure, is_searched=None)
 
     def _advance(self, study_instance_uid: str) -> None:
         search, study = self._read(study_instance_uid)
         if search is None or study is None:
             return
         with self._open_source(search.plan.source) as opened:
-            if not search.is_searched:
-                self._search(search, study, opened.source)
-            while True:
-                search, study = self._read(study_instance_uid)
-                if search is None or study is None or self._now() >= search.until:
-                    return
-                prior = search.next_to_fetch
-                if prior is None or not search.is_searched:
-                    return
+            trouble = None if search.is_searched else self._search(search, study, opened.source)
+            while (prior := self._next(study_instance_uid)) is not None:
                 self._fetch(study, prior, opened.fetcher)
+        if trouble is not None:
+            raise trouble
+
+    def _next(self, study_instance_uid: str) -> PriorStudy | None:
+        """Return the prior exam to fetch next; None if there is none, or no time is left."""
+        search, _ = self._read(study_instance_uid)
+        return None if search is None or self._now() >= search.until else search.next_to_fetch
 
     def _read(self, study_instance_uid: str) -> tuple[PriorSearch | None, Study | None]:
         with reading(self._sessions)() as session:
             return priors.find(session, study_instance_uid), studies.get(session, study_instance_uid)
 
-    def _search(self, search: PriorSearch, study: Study, source: Source) -> None:
+    def _search(self, search: PriorSearch, study: Study, source: Source) -> TransientError | None:
         """Record which exams the archive and the node have; a study that names no patient has none.
 
-        Raises:
-            TransientError: The archive does not answer.
+        Returns:
+            The error if the archive does not answer; the exams that the node has itself are recorded nevertheless.
         """
         uid = study.study_instance_uid
         sought = sought_patient(study, self._store)
         if sought is None or sought.lacks:
             lacks = "mammograms" if sought is None else sought.lacks
             self._note(uid, f"no prior exam is looked for: the study states no {lacks}", is_searched=True)
-            return
+            return None
         query = sought.query(search.plan.maximum_age_days)
         with reading(self._sessions)() as session:
             found = priors.known_exams(session, query)
-        failure = ""
+        failure, trouble = "", None
         try:
             found += source.find_studies(query).studies
         except PermanentError as error:
             failure = str(error)
+        except TransientError as error:
+            failure, trouble = str(error), error
         admitted = newest_first(one for one in found if sought.admits(one))[: search.plan.count + SPARE_EXAMS]
         with self._sessions.begin() as session:
             priors.add_found(session, uid, admitted)
-            priors.set_searched(session, uid, failure)
+            priors.set_searched(session, uid, failure, is_searched=trouble is None)
+        return trouble
 
     def _fetch(self, study: Study, prior: PriorStudy, fetcher: StudyFetcher) -> None:
         """Fetch an exam unless the node has it, and record whether it is of the patient.
