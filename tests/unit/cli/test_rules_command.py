@@ -111,7 +111,6 @@ def test_a_wrong_rule_is_found_when_settings_are_checked(tmp_path: Path) -> None
         ("then = 'ignore'\npriority = 'urgent'", "rules.one.priority: is for studies that are analysed"),
         ("destinations = []", "rules.one.destinations: is empty"),
         ("hold_time = 5", "rules.one.hold_time: is for then"),
-        ("then = 'hold'\npriority = 'urgent'", "rules.one.priority: the rule is evaluated after the analysis"),
         ("then = 'ignore'\nresults = ['segmentation']", "rules.one.then: the rule is evaluated after the analysis"),
         ("notify = true", "rules.one.notify: needs alerts.webhook_url or alerts.smtp_host"),
         ("results = []", "rules.one.results: is empty"),
