@@ -15,8 +15,9 @@ from glam_node.node.bootstrap.sources import built_source, mammogram_counter, st
 from glam_node.node.db.tables import EventRow, InstanceRow
 from glam_node.node.domain.archived import ArchivedStudy, StudyQuery
 from glam_node.node.errors import PermanentError, TransientError
+from glam_node.node.scu.association import RemoteAE
 from glam_node.node.scu.find import PATIENT_ROOT_FIND, STUDY_ROOT_FIND
-from glam_node.node.scu.retrieve import GET_MODELS, MOVE_MODELS
+from glam_node.node.scu.retrieve import GET_MODELS, MOVE_MODELS, MoveSource
 from glam_node.node.workflow.receive import fetch_study
 from glam_node.node.workflow.receive.fetch_study import FetchOutcome
 from glam_node.settings.load import problems_of, validated
@@ -256,7 +257,11 @@ def test_a_move_that_ends_without_instances_is_not_complete(tmp_path: Path) -> N
         archive = QueryArchive(views, destinations={"GLAMNODE": ("127.0.0.1", full.port)})
         outcome = fetch(tmp_path, archive, study_of(views), kind="c-move")
     assert (outcome.stored, outcome.is_complete) == (0, False)
-    assert "port 11113, that `glam-node serve` runs, and that ARCHIVE is one of the [peers]" in outcome.failures[0]
+    assert "Nothing listens on port 11113 of this node" in outcome.failures[0]
+    with listening(Archive("GLAMNODE")) as node:
+        peer = RemoteAE("pacs", "ARCHIVE", "127.0.0.1", 104, 5.0, "GLAMNODE", settings_section="sources.pacs")
+        said = MoveSource(peer, (), node.port)._remedy_for(0xA702)
+    assert f"port {node.port}, that `glam-node serve` runs, and that ARCHIVE is one of the [peers]" in said
 
 
 def test_a_person_who_interrupts_cancels_the_request() -> None:

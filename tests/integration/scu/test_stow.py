@@ -21,6 +21,7 @@ from glam_node.node.scu.stow import StowDestination, delete_study
 from glam_node.node.scu.web_peer import web_peer
 from glam_node.settings.destinations import StowSettings
 from tests.certificates import Authority, Signed
+from tests.integration.archive import Archive
 from tests.integration.scu.conftest import SEGMENTATION_STORAGE, Outgoing
 from tests.peers import PEERS
 from tests.ports import free_port
@@ -139,7 +140,7 @@ def test_the_reason_decides_what_happens_next(
         (200, {"00081198": {"vr": "SQ", "Value": [{}]}}, True, "does not say that it is stored"),
         (200, {"00081198": {"vr": "SQ", "Value": {}}}, True, "does not say that it is stored"),
         (302, b"", True, "destinations.web.service_path"),
-        (400, {}, False, "Check the server's log"),
+        (400, {}, False, "destinations.web.service_path"),
         (401, b"", True, "destinations.web.authorization"),
         (404, b"no", True, "destinations.web.service_path"),
         (413, b"", False, "larger objects"),
@@ -303,3 +304,10 @@ def test_a_server_that_does_not_delete_is_an_error_and_one_that_is_away_another(
         delete_study(web_peer("web", settings(server.port)), "1.2.3")
     with pytest.raises(TransientError):
         delete_study(web_peer("web", settings(free_port())), "1.2.3")
+
+
+def test_a_dicom_port_is_named_as_such(archive: Archive, outgoing: Outgoing) -> None:
+    (outcome,) = to(archive.port).store([outgoing()])
+    assert "does not speak HTTP, perhaps DICOM: set destinations.web.port to the port" in outcome.failure
+    with pytest.raises(TransientError, match="perhaps DICOM"):
+        delete_study(web_peer("web", settings(archive.port)), "1.2.3")

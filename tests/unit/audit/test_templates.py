@@ -40,6 +40,7 @@ MESSAGES = {
     "held": people.acted_on_study(US, HELD, ANNA),
     "patient shown": people.saw_patient(US, HELD, ANNA),
     "account": people.account_changed(US, NOW, ANNA, "bert", "role viewer"),
+    "query": people.queried(US, NOW, ANNA, PACS, "PatientID=withheld", Outcome.SUCCESS, "2 studies match"),
     "echo": people.used_function(US, NOW, ANNA, "archive", "C-ECHO asked for", Outcome.SUCCESS),
 }
 
@@ -90,6 +91,7 @@ def test_control_characters_in_an_ae_title_leave_the_message_valid() -> None:
         ("held", ["110111"]),
         ("patient shown", ["110103"]),
         ("account", ["110113", "110137"]),
+        ("query", ["110112"]),
         ("echo", ["110113", "110132"]),
     ],
 )
@@ -160,3 +162,14 @@ def test_a_syslog_record_has_its_length_in_front_and_a_standard_header() -> None
     assert int(length) == len(record)
     header = b'<85>1 2026-01-02T10:15:00.000Z node glam-node - DICOM+RFC3881 [meta sequenceId="7"] \xef\xbb\xbf'
     assert record == header + MESSAGES["start"]
+
+
+def test_a_query_goes_from_the_node_to_the_archive_and_states_its_keys() -> None:
+    roles = {one.attrib["UserID"]: codes(one) for one in parsed("query").iter("ActiveParticipant")}
+    assert roles == {
+        "anna": [],
+        "glam-node": [("RoleIDCode", "110153")],
+        "PACS": [("RoleIDCode", "110152")],
+    }
+    (query,) = parsed("query").iter("ParticipantObjectQuery")
+    assert base64.b64decode(query.text or "") == b"PatientID=withheld"

@@ -50,7 +50,7 @@ def test_a_view_that_is_missing_and_one_that_failed_are_remarks_with_the_reason(
     page = facts(broken)
     assert page.remarks == (
         "L CC: not analysed. The image is black everywhere.",
-        "L MLO: not analysed. No image of this view was analysed.",
+        "L MLO: no image. No image of this view was received, or none that is analysed.",
         "R CC: Tissue may be cut off.",
     )
     assert [score.text for score in page.rows[1].scores] == ["no score", "no score"]

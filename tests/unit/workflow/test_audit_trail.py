@@ -2,7 +2,8 @@
 
 from base64 import b64decode
 from collections.abc import Iterator
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,10 +12,14 @@ from pydicom.dataset import Dataset
 
 from glam_node.node.audit.message import Reporter
 from glam_node.node.audit.templates import Party
+from glam_node.node.console import sources
 from glam_node.node.db import audit, audit_messages
 from glam_node.node.db.audit_messages import AuditMessage
 from glam_node.node.db.writer import Writer
+from glam_node.node.domain.account import Actor
+from glam_node.node.domain.archived import ArchivedSeries, ArchivedStudy, FoundStudies, StudyQuery
 from glam_node.node.domain.event import EventDetail, EventKind
+from glam_node.node.errors import TransientError
 from glam_node.node.workflow.operate.retention import RetentionPolicy, retire
 from glam_node.node.workflow.receive.refusals import SAME, Refusals
 from glam_node.node.workflow.receive.store_instance import Received, receive
@@ -27,8 +32,10 @@ from glam_node.node.workflow.record.events import (
     record_start,
     record_stop,
 )
+from glam_node.node.workflow.record.source_events import RecordedSource
 from glam_node.node.workflow.record.traces import ATTRIBUTES
 from glam_node.settings.digest import ORDER_OF_RULES
+from glam_node.settings.sources import CGetSettings
 from tests.builders import NOW
 from tests.data_sets import EXPLICIT_LITTLE, MG, data_set
 from tests.unit.workflow.workbench import Archive, Workbench, down, unsupported
@@ -336,3 +343,47 @@ def test_the_chain_of_messages_is_unbroken(trail: Trail) -> None:
         trail.report(seconds=10)
     with trail.bench.sessions() as session:
         assert (audit_messages.first_fault(session), audit_messages.counts(session)[0]) == (None, 3)
+
+
+class Searched:
+    """A source that finds one study, or fails."""
+
+    name = "pacs"
+
+    def __init__(self, failure: str = "") -> None:
+        self.failure = failure
+
+    def find_studies(self, _query: StudyQuery) -> FoundStudies:
+        if self.failure:
+            raise TransientError(self.failure)
+        return FoundStudies((ArchivedStudy("1.2.3"),))
+
+    def list_series(self, _study: ArchivedStudy) -> list[ArchivedSeries]:
+        return []
+
+    def retrieve(self, *_: object) -> list[str]:
+        return [self.failure] if self.failure else []
+
+    def check(self) -> str:
+        return ""
+
+
+@pytest.mark.parametrize("failure", ["", "PACS does not answer."])
+def test_a_query_and_a_retrieval_of_a_person_are_messages_without_the_patient(trail: Trail, failure: str) -> None:
+    source = RecordedSource(Searched(failure), trail.bench.sessions, Actor("os:anna", "node"))
+    trail.bench.clock.time = datetime.now(UTC)
+    with suppress(TransientError):
+        source.find_studies(StudyQuery(patient_id="P1", accession_number="A-1"))
+    source.retrieve(ArchivedStudy("1.2.3"), [], lambda _: None, lambda: None)
+    query, retrieval = (one.message.decode() for one in trail.report())
+    assert 'csd-code="110112"' in query
+    assert "os:anna" in query
+    assert "P1" not in query
+    (keys,) = ElementTree.fromstring(query).iter("ParticipantObjectQuery")
+    assert b64decode(keys.text or "") == b"PatientID=withheld, AccessionNumber=withheld"
+    assert "asked source pacs to send the study" in retrieval
+    outcomes = [ElementTree.fromstring(one)[0].attrib["EventOutcomeIndicator"] for one in (query, retrieval)]
+    assert outcomes == (["4", "4"] if failure else ["0", "0"])
+    with trail.bench.sessions() as session:
+        (facts,) = sources.facts(session, {"pacs": CGetSettings(kind="c-get", host="h", port=104)})
+    assert (facts.fails, facts.last_failure) == (bool(failure), failure)

@@ -77,6 +77,8 @@ class ParticipantObject:
     """Pairs of type and value."""
     instances: tuple[tuple[str, int], ...] = ()
     """Pairs of SOP class UID and number of instances."""
+    query: str = ""
+    """The content of a query, which replaces the name; empty for other objects."""
 
 
 def encode(
@@ -155,14 +157,20 @@ def _object(root: ElementTree.Element, described: ParticipantObject) -> None:
         mandatory=("ParticipantObjectID",),
     )
     _code(element, "ParticipantObjectIDTypeCode", described.id_type)
-    _element(element, "ParticipantObjectName", {}).text = _printable(described.name)
+    if described.query:
+        _element(element, "ParticipantObjectQuery", {}).text = _base64(described.query)
+    else:
+        _element(element, "ParticipantObjectName", {}).text = _printable(described.name)
     for kind, value in described.details:
-        encoded = base64.b64encode(value.encode("utf-8", "replace")).decode("ascii")
-        _element(element, "ParticipantObjectDetail", {"type": kind, "value": encoded}, mandatory=("value",))
+        _element(element, "ParticipantObjectDetail", {"type": kind, "value": _base64(value)}, mandatory=("value",))
     if described.instances:
         description = _element(element, "ParticipantObjectDescription", {})
         for sop_class_uid, count in described.instances:
             _element(description, "SOPClass", {"UID": sop_class_uid, "NumberOfInstances": str(count)})
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8", "replace")).decode("ascii")
 
 
 def _code(parent: ElementTree.Element, name: str, code: Code | None) -> None:

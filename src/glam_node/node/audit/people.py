@@ -2,9 +2,29 @@
 
 from datetime import datetime
 
-from glam_node.node.audit.message import AuditEvent, Code, Outcome, Participant, Reporter, encode
-from glam_node.node.audit.templates import SECURITY_ALERT, Party, StudyEvent, alert, study_and_patient
+from glam_node.node.audit.message import (
+    AuditEvent,
+    Code,
+    Outcome,
+    Participant,
+    ParticipantObject,
+    Reporter,
+    encode,
+)
+from glam_node.node.audit.templates import (
+    DESTINATION,
+    QUERY,
+    SECURITY_ALERT,
+    SOP_CLASS_UID,
+    SOURCE,
+    Party,
+    StudyEvent,
+    alert,
+    study_and_patient,
+)
 
+# PS3.4 Table C.6.2.3-1
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 INSTANCES_ACCESSED = Code("110103", "DCM", "DICOM Instances Accessed")
 PROCEDURE_RECORD = Code("110111", "DCM", "Procedure Record")
 USER_AUTHENTICATION = Code("110114", "DCM", "User Authentication")
@@ -50,6 +70,30 @@ def used_function(
     """Encode a Security Alert message (A.5.3.11): a person used, or tried to use, a restricted function."""
     event = AuditEvent(SECURITY_ALERT, "E", at, outcome, RESTRICTED_FUNCTION)
     return encode(event, (_person(person),), reporter, (alert(subject, subject, description),))
+
+
+def queried(
+    reporter: Reporter, at: datetime, person: Party, archive: Party, asked: str, outcome: Outcome, description: str
+) -> bytes:
+    """Encode a Query message (A.5.3.10): a person had the node search an archive.
+
+    Args:
+        reporter: This node.
+        at: The time of the answer.
+        person: The person.
+        archive: The archive that answered.
+        asked: The matching keys.
+        outcome: The outcome.
+        description: The failure in words, or the number of matches.
+    """
+    event = AuditEvent(QUERY, "E", at, outcome, None, description)
+    participants = (
+        _person(person),
+        Participant("glam-node", False, reporter.ae_title, "glam-node", reporter.host, SOURCE),
+        Participant(archive.name, False, archive.ae_title, host=archive.host, role=DESTINATION),
+    )
+    subject = ParticipantObject(STUDY_ROOT_FIND, SOP_CLASS_UID, "2", "", role="3", query=asked)
+    return encode(event, participants, reporter, (subject,))
 
 
 def _person(person: Party) -> Participant:

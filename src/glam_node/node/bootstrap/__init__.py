@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from glam_node.node.bootstrap.node import Node, audiences, build_node, result_identity
     from glam_node.node.bootstrap.receiving import ReceivingNode, build_receiving_node
     from glam_node.node.bootstrap.rules import eligibility_policy, kind_policy, rule_trial, site_rules
-    from glam_node.node.bootstrap.sources import built_source, prior_source, study_fetcher
+    from glam_node.node.bootstrap.sources import built_source, prior_source, recorded_source, study_fetcher
 
 _MODULE_OF = {
     "BaseNode": "base_node",
@@ -31,6 +31,7 @@ _MODULE_OF = {
     "load_configured_predictor": "model",
     "prepare_root": "base_node",
     "prior_source": "sources",
+    "recorded_source": "sources",
     "result_identity": "node",
     "rule_trial": "rules",
     "site_rules": "rules",
@@ -53,6 +54,7 @@ __all__ = [
     "load_configured_predictor",
     "prepare_root",
     "prior_source",
+    "recorded_source",
     "result_identity",
     "rule_trial",
     "site_rules",

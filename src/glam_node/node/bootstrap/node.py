@@ -140,6 +140,7 @@ def build_node(settings: Settings) -> Node:
         reporting=Reporting(
             Reporter(settings.node.ae_title, settings.results.institution_name, socket.gethostname()),
             {name: party for name, (_, party) in built.items()},
+            {name: Party(name, getattr(one, "ae_title", ""), one.host) for name, one in settings.sources.items()},
         ),
         collector=audit_collector(settings.audit),
         alert_policy=alert_policy(settings),

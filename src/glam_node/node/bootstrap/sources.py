@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from glam_node.node.bootstrap.base_node import BaseNode
 from glam_node.node.db.writer import Writer
+from glam_node.node.domain.account import Actor
 from glam_node.node.domain.archived import ArchivedStudy
 from glam_node.node.domain.ports import Source
 from glam_node.node.domain.prior import MODALITY
@@ -16,6 +17,7 @@ from glam_node.node.scu.retrieve import GetSource, MoveSource
 from glam_node.node.scu.web_peer import web_peer
 from glam_node.node.workflow.receive.fetch_study import Intake, StudyFetcher
 from glam_node.node.workflow.receive.refusals import Refusals
+from glam_node.node.workflow.record.source_events import RecordedSource
 from glam_node.settings.schema import Settings
 from glam_node.settings.sources import CGetSettings, CMoveSettings, DicomSourceSettings, DicomwebSettings
 
@@ -29,7 +31,7 @@ def built_source(name: str, settings: Settings) -> Source:
     match source:
         case CMoveSettings():
             port = ours.port if settings.tls.plain or settings.tls.port is None else settings.tls.port
-            return MoveSource(remote_ae_of(name, source, ours.ae_title), source.modalities, port)
+            return MoveSource(remote_ae_of(name, source, ours.ae_title), source.modalities, port, ours.local_host)
         case CGetSettings():
             syntaxes = accepted_contexts(ours.additional_storage_sop_classes)
             return GetSource(remote_ae_of(name, source, ours.ae_title), source.modalities, syntaxes)
@@ -39,6 +41,11 @@ def built_source(name: str, settings: Settings) -> Source:
 
             return WebSource(web_peer(name, source), source.modalities)
     assert_never(source)
+
+
+def recorded_source(name: str, node: BaseNode, actor: Actor) -> RecordedSource:
+    """Return [sources.NAME], with a record of everything that a person asks it for."""
+    return RecordedSource(built_source(name, node.settings), node.sessions, actor)
 
 
 def mammogram_counter(name: str, settings: Settings) -> Callable[[str], int]:
@@ -70,8 +77,11 @@ def prior_source(name: str, node: BaseNode) -> "Iterator[PriorSource]":
 
 
 @contextmanager
-def study_fetcher(name: str, node: BaseNode) -> Iterator[StudyFetcher]:
-    """Yield the fetcher of the studies of [sources.NAME], which stores in the storage root of the node."""
+def study_fetcher(name: str, node: BaseNode, actor: Actor | None = None) -> Iterator[StudyFetcher]:
+    """Yield the fetcher of the studies of [sources.NAME], which stores in the storage root of the node.
+
+    What it asks the archive for is recorded with the person who started it, `actor`, if there is one.
+    """
     source = node.settings.sources[name]
     title = source.ae_title if isinstance(source, DicomSourceSettings) else name[:16]
     writer = Writer(node.sessions)
@@ -85,6 +95,7 @@ def study_fetcher(name: str, node: BaseNode) -> Iterator[StudyFetcher]:
             title,
             source.host,
         )
-        yield StudyFetcher(built_source(name, node.settings), intake, node.sessions)
+        asked = built_source(name, node.settings) if actor is None else recorded_source(name, node, actor)
+        yield StudyFetcher(asked, intake, node.sessions)
     finally:
         writer.stop()

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -71,8 +71,10 @@ def _is_settings_error(error: Exception) -> bool:
     return load is not None and isinstance(error, load.SettingsError)
 
 
-def command_settings(ctx: typer.Context, path: Path | None) -> "Settings":
-    """Load the settings of the command, and configure the log to print warnings and errors as text.
+def command_settings(
+    ctx: typer.Context, path: Path | None, level: Literal["warning", "error"] = "warning"
+) -> "Settings":
+    """Load the settings of the command, and configure the log to print messages of this severity and above as text.
 
     Raises:
         SettingsError: The settings cannot be read or are not valid.
@@ -82,7 +84,7 @@ def command_settings(ctx: typer.Context, path: Path | None) -> "Settings":
     from glam_node.settings.reference import secrets_in
 
     settings = load_settings(settings_path(ctx, path), os.environ)
-    logs.configure("warning", "console", secrets_in(settings))
+    logs.configure(level, "console", secrets_in(settings))
     return settings
 
 

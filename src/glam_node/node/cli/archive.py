@@ -20,10 +20,12 @@ from glam_node.node.cli.application import (
     text_output,
 )
 from glam_node.node.cli.checks import serving_process
+from glam_node.node.cli.study_actions import current_user
 
 if TYPE_CHECKING:
     from glam_node.node.bootstrap import Node
     from glam_node.node.domain.archived import ArchivedStudy, StudyQuery
+    from glam_node.node.domain.ports import Source
     from glam_node.node.workflow.receive.fetch_study import FetchOutcome
     from glam_node.settings.schema import Settings
 
@@ -58,7 +60,6 @@ def query(
     settings: SettingsOption = None,
 ) -> None:
     """Search an archive for studies. The output names no patients."""
-    from glam_node.node.bootstrap import built_source
     from glam_node.node.domain.archived import StudyQuery
 
     configured = settings_with(ctx, settings, source)
@@ -66,7 +67,7 @@ def query(
     _refuse_unlimited(asked)
     if study_date_from and study_date_to and study_date_from > study_date_to:
         raise typer.BadParameter("--study-date-from is later than --study-date-to.")
-    found = built_source(source, configured).find_studies(asked)
+    found = _source(ctx, source, configured).find_studies(asked)
     if as_json:
         studies = [{key: value for key, value in asdict(one).items() if key != "patient_id"} for one in found.studies]
         print_json({"source": source, "studies": studies, "is_cut": found.is_cut})
@@ -96,7 +97,7 @@ def fetch(
 
     A study counts as fetched when the node has every instance that the archive lists.
     """
-    from glam_node.node.bootstrap import built_source
+    from glam_node.node.bootstrap import recorded_source
     from glam_node.node.domain.archived import StudyQuery
 
     configured = settings_with(ctx, settings, source)
@@ -104,7 +105,7 @@ def fetch(
         raise typer.BadParameter("give --study-uid or --accession.")
     node = command_node(ctx, configured)
     require_user_of(node)
-    found = built_source(source, configured).find_studies(
+    found = recorded_source(source, node, current_user()).find_studies(
         StudyQuery(accession_number=accession, study_instance_uid=study_uid)
     )
     if not found.studies:
@@ -126,7 +127,7 @@ def _fetch(node: "Node", source: str, studies: "tuple[ArchivedStudy, ...]") -> "
     from glam_node.node.workflow.receive.fetch_study import FetchOutcome
 
     outcomes: list[FetchOutcome] = []
-    with study_fetcher(source, node) as fetcher, progress_bars() as tell:
+    with study_fetcher(source, node, current_user()) as fetcher, progress_bars() as tell:
         for study in studies:
             label = f"study {study.study_instance_uid}"
             show = partial(tell, label)
@@ -171,9 +172,20 @@ def _print_incomplete(outcomes: "list[FetchOutcome]", node: "Node") -> None:
             )
 
 
+def _source(ctx: typer.Context, name: str, settings: "Settings") -> "Source":
+    """Return the source, with a record of the query in the audit trail if the node has a database already."""
+    from glam_node.node.bootstrap import built_source, recorded_source
+    from glam_node.node.db import migrate
+    from glam_node.node.db.engine import database_url
+
+    if not migrate.revision_at(database_url(settings.database_url, settings.storage.root)):
+        return built_source(name, settings)
+    return recorded_source(name, command_node(ctx, settings), current_user())
+
+
 def settings_with(ctx: typer.Context, path: Any, source: str) -> "Settings":
-    """Load the settings; refuse a source that they do not have."""
-    configured = command_settings(ctx, path)
+    """Load the settings; refuse a source that they do not have. The command prints warnings itself."""
+    configured = command_settings(ctx, path, "error")
     if source not in configured.sources:
         names = ", ".join(configured.sources) or "none"
         raise typer.BadParameter(f"the settings have no [sources.{source}]; they have: {names}.")

@@ -18,6 +18,7 @@ from glam_node.node.cli.application import (
 )
 from glam_node.node.cli.archive import DATE_FORMATS, SourceArgument, require_user_of, settings_with
 from glam_node.node.cli.checks import serving_process
+from glam_node.node.cli.study_actions import current_user
 
 if TYPE_CHECKING:
     from glam_node.node.domain.archived import StudyQuery
@@ -70,7 +71,7 @@ def backfill(
 
     The command ends when the node has analysed all studies, and writes their scores to a file.
     """
-    from glam_node.node.bootstrap import built_source, study_fetcher
+    from glam_node.node.bootstrap import recorded_source, study_fetcher
     from glam_node.node.workflow.operate.backfill import Backfill
 
     configured = settings_with(ctx, settings, source)
@@ -79,8 +80,8 @@ def backfill(
     node = command_node(ctx, configured)
     require_user_of(node)
     _write_scores(scores, [])
-    with study_fetcher(source, node) as fetcher:
-        run = Backfill(built_source(source, configured), fetcher, node.sessions, limits)
+    with study_fetcher(source, node, current_user()) as fetcher:
+        run = Backfill(recorded_source(source, node, current_user()), fetcher, node.sessions, limits)
         try:
             _run(run, queries, configured.storage.root)
         finally:
@@ -118,8 +119,10 @@ def _queries(
         return [StudyQuery(accession_number=line.strip()) for line in lines if line.strip()]
     if list_path is not None:
         return list(_queries_of_table(list_path))
-    if date_from is None or date_to is None or date_from > date_to:
+    if date_from is None or date_to is None:
         raise typer.BadParameter("give --from and --to, the first and the last day.")
+    if date_from > date_to:
+        raise typer.BadParameter(f"{date_from:%Y-%m-%d} is later than --to, {date_to:%Y-%m-%d}.", param_hint="--from")
     return day_queries(date_from, date_to, "MG", MOST_OF_A_DAY)
 
 
@@ -143,6 +146,8 @@ def _limits(hours: str, at_once: int, per_hour: int) -> "BackfillLimits":
         begin, end = (time.fromisoformat(part.strip()) for part in hours.split("-"))
     except ValueError as error:
         raise typer.BadParameter(f"{hours} is not a time of day such as 20:00-06:00.", param_hint="--hours") from error
+    if begin == end:
+        raise typer.BadParameter(f"{hours} begins when it ends: no study would be fetched.", param_hint="--hours")
     return BackfillLimits((begin, end), at_once, per_hour)
 
 

@@ -94,7 +94,8 @@ def _print_study(study: "TriedStudy") -> None:
     screen.print(f"  {study.outcome}{priority} by {study.rule}: {study.reason}", soft_wrap=True)
     if study.after_analysis:
         screen.print(f"  after the analysis: {study.after_analysis}", soft_wrap=True)
-    screen.print(f"  results would go to {goes_to}", soft_wrap=True)
+    later = " after the study is released" if study.held else ""
+    screen.print(f"  results would go to {goes_to}{later}", soft_wrap=True)
     table = Table("file", "view", "outcome", "rule", "what it says")
     for image in study.images:
         table.add_row(image.file, image.view, image.outcome, image.rule, "\n".join(image.said))

@@ -124,7 +124,8 @@ def _explain(wanted: str) -> None:
         out.print(f"    {key.description}")
         out.print(f"    Allowed: {key.allowed}. Environment: {key.environment_variable}")
         if key.kinds:
-            out.print(f"    Kinds of destination that have it: {', '.join(key.kinds)}")
+            noun = "source" if key.path[0] == "sources" else "destination"
+            out.print(f"    Kinds of {noun} that have it: {', '.join(key.kinds)}")
 
 
 def _shown(default: object) -> str:

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from glam_node.node.console import sources
 from glam_node.node.console.authentication import COOKIE, Authentication, Fields
 from glam_node.node.console.rendering import Renderer
 from glam_node.node.console.sessions import Flash
@@ -65,10 +66,11 @@ class DestinationFacts:
 
 
 def page(renderer: Renderer, request: Request) -> Response:
-    """Show all configured destinations, and others for which results wait."""
+    """Show all configured destinations, others for which results wait, and the sources."""
     with renderer.sessions() as session:
         found = facts(session, renderer.node.settings.destinations)
-    return renderer.render(request, "destinations", destinations=found, checks=CHECKS)
+        archives = sources.facts(session, renderer.node.settings.sources)
+    return renderer.render(request, "destinations", destinations=found, checks=CHECKS, sources=archives)
 
 
 def facts(session: Session, configured: dict[str, DestinationSettings]) -> list[DestinationFacts]:

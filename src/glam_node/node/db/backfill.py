@@ -1,6 +1,7 @@
 """Studies that `glam-node backfill` fetches, and its progress."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import and_, exists, func, or_, select, update
@@ -62,6 +63,26 @@ def has_low_priority(session: Session, study_instance_uid: str) -> bool:
     """Return whether a study came to the node by a backfill."""
     row = session.get(BackfillRow, study_instance_uid)
     return row is not None and row.low_priority
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Progress of the backfills of one source."""
+
+    counts: Mapping[BackfillState, int]
+    changed_at: datetime
+    """Time of the last change of any of its studies."""
+
+
+def progress(session: Session) -> dict[str, Progress]:
+    """Return the progress of the backfills of each source that had any."""
+    query = select(BackfillRow.source, BackfillRow.state, func.count(), func.max(BackfillRow.changed_at))
+    found: dict[str, Progress] = {}
+    for source, state, count, changed_at in session.execute(query.group_by(BackfillRow.source, BackfillRow.state)):
+        before = found.get(source, Progress({}, changed_at))
+        counts = {**before.counts, BackfillState(state): count}
+        found[source] = Progress(counts, max(before.changed_at, changed_at))
+    return found
 
 
 def unfinished(session: Session) -> int:

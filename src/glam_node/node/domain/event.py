@@ -64,6 +64,8 @@ class EventKind(StrEnum):
     IDENTITY_SHOWN = "identity_shown"
     ACT_REFUSED = "act_refused"
     DESTINATION_ASKED = "destination_asked"
+    SOURCE_QUERIED = "source_queried"
+    SOURCE_ASKED_TO_SEND = "source_asked_to_send"
     SEND_REQUESTED = "send_requested"
     RETRY_REQUESTED = "retry_requested"
     RESEND_REQUESTED = "resend_requested"
@@ -169,6 +171,9 @@ class EventDetail(TypedDict, total=False):
     role: str
     may_see_identity: bool
     by: str
+    asked: str
+    """Matching keys of a query, without Patient ID and Accession Number."""
+    matches: int
     act: str
     ok: bool
     message: str

@@ -142,7 +142,9 @@ def _view(
     name: str, image: ImageFindings | None, algorithm: AlgorithmIdentification, identity: ResultIdentity
 ) -> SummaryView:
     if image is None:
-        return SummaryView(name, None, "not analysed", failure="No image of this view was analysed.")
+        return SummaryView(
+            name, None, "no image", failure="No image of this view was received, or none that is analysed."
+        )
     if image.failure is not None:
         return SummaryView(name, image, "not analysed", failure=image.failure, remarks=image.remarks)
     found = counted(len(image.findings), "finding") if image.findings else "no findings"
@@ -159,7 +161,7 @@ def _view(
 
 
 def _remarks(views: Sequence[SummaryView]) -> Iterator[str]:
-    yield from (f"{view.name}: not analysed. {view.failure}" for view in views if view.failure)
+    yield from (f"{view.name}: {view.text}. {view.failure}" for view in views if view.failure)
     yield from (f"{view.name}: {remark}" for view in views for remark in view.remarks)
 
 

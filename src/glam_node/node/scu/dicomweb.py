@@ -27,11 +27,12 @@ from glam_node.node.domain.words import unstopped
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.scu.answer_timeouts import ANSWER_TIMEOUT_FACTOR
 from glam_node.node.scu.bounded_session import bound_answers
-from glam_node.node.scu.web_peer import WebPeer
+from glam_node.node.scu.web_peer import WebPeer, other_protocol
 
 PAGE = 100
 """Number of answers that one request asks for."""
 _LASTING = {
+    400: "Check {section}.service_path, and the server's log.",
     401: "Check {section}.authorization.",
     403: "Check {section}.authorization.",
     404: "Check {section}.service_path, {section}.host and {section}.port.",
@@ -174,10 +175,8 @@ class WebSource:
             ) from error
         except requests.RequestException as error:
             slow = f", or raise {section}.timeout" if isinstance(error, requests.Timeout) else ""
-            raise _NoAnswer(
-                f"{self._peer} did not answer: {unstopped(_innermost(error))}. Is it running? "
-                f"Check {section}.host and {section}.port{slow}."
-            ) from error
+            remedy = other_protocol(self._peer) or f"Is it running? Check {section}.host and {section}.port{slow}."
+            raise _NoAnswer(f"{self._peer} did not answer: {unstopped(_innermost(error))}. {remedy}") from error
 
     def _refused(self, status: int) -> NodeError:
         remedy = _LASTING.get(status, "Check the server's log.").format(section=self._peer.section)

@@ -24,6 +24,7 @@ GET_MODELS = ("1.2.840.10008.5.1.4.1.2.2.3", PATIENT_ROOT_MODELS[1])
 PROCESSING_FAILURE = 0x0110
 _PROBE = 1000
 """Message ID of the request that asks for nothing."""
+_LISTENS_WITHIN_S = 2.0
 _MOST_CONTEXTS = 126
 """Maximum number of contexts for images; an association has at most 128, and two are for the request."""
 _MAMMOGRAPHY = tuple(f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("1.2", "1.2.1", "13.1.3", "13.1.4", "13.1.5"))
@@ -37,14 +38,15 @@ class MoveSource(DicomSource):
         peer: The archive.
         modalities: Modalities of the series to fetch; empty for all.
         port: The port at which the node listens for the archive.
+        host: The address at which this machine reaches that port.
     """
 
     models = MOVE_MODELS
     request = "C-MOVE"
 
-    def __init__(self, peer: RemoteAE, modalities: Sequence[str], port: int) -> None:
+    def __init__(self, peer: RemoteAE, modalities: Sequence[str], port: int, host: str = "127.0.0.1") -> None:
         super().__init__(peer, modalities)
-        self._port = port
+        self._port, self._host = port, host
 
     def retrieve(
         self, study: ArchivedStudy, wanted: Sequence[ArchivedSeries], accept: Accept, on_progress: Callable[[], None]
@@ -83,11 +85,24 @@ class MoveSource(DicomSource):
         title, place = self.peer.calling_ae_title, f"{own_address(self.peer)}, port {self._port}"
         if status == MOVE_DESTINATION_UNKNOWN:
             return f"Register {title} at the archive as a move destination: address {place}."
+        if not self._listens():
+            return (
+                f"Nothing listens on port {self._port} of this node, to which the archive sends the images: start "
+                "`glam-node serve`, and run the command again."
+            )
         return (
             f"Check that the archive knows {title} with address {place}, that `glam-node serve` runs, and that "
             f"{self.peer.ae_title} is one of the [peers]; `glam-node status` shows senders that "
             "the node rejected. Check the archive's log."
         )
+
+    def _listens(self) -> bool:
+        """Return whether the port of this node accepts connections."""
+        try:
+            socket.create_connection((self._host, self._port), timeout=_LISTENS_WITHIN_S).close()
+        except OSError:
+            return False
+        return True
 
 
 class GetSource(DicomSource):

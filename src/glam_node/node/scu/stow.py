@@ -13,16 +13,18 @@ from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.scu.answer_timeouts import ANSWER_TIMEOUT_FACTOR, limit_answer_time
 from glam_node.node.scu.store import SOP_CLASS_NOT_SUPPORTED, STATUS_MEANINGS, warning_of
 from glam_node.node.scu.stow_answer import OK, StowAnswer, read_answer
-from glam_node.node.scu.web_peer import WebPeer
+from glam_node.node.scu.web_peer import WebPeer, other_protocol
 
 _CHUNK_BYTES = 2**20
 _MAXIMUM_ANSWER_BYTES = 2**22
 _NOT_AUTHORIZED = "Check destinations.{name}.authorization."
 _NO_SERVICE = "Check destinations.{name}.service_path, destinations.{name}.host and destinations.{name}.port."
 _ITS_LOG = "Check the server's log."
+_BAD_REQUEST = "Check destinations.{name}.service_path, and the server's log."
 # HTTP status -> remedy, and whether another attempt may succeed. Once a person has corrected a setting, results are
 # sent without further action.
 _REMEDIES = {
+    400: (_BAD_REQUEST, False),
     401: (_NOT_AUTHORIZED, True),
     403: (_NOT_AUTHORIZED, True),
     404: (_NO_SERVICE, True),
@@ -229,7 +231,5 @@ def _answer_to(
 def _no_answer(peer: WebPeer, asked: str, error: Exception) -> _Lost:
     section = f"destinations.{peer.name}"
     slow = f", or raise {section}.timeout ({peer.timeout:g} s)" if isinstance(error, TimeoutError) else ""
-    return _Lost(
-        f"{peer} did not answer to {asked}: {unstopped(error) or type(error).__name__}. "
-        f"Is it running? Check {section}.host and {section}.port{slow}."
-    )
+    remedy = other_protocol(peer) or f"Is it running? Check {section}.host and {section}.port{slow}."
+    return _Lost(f"{peer} did not answer to {asked}: {unstopped(error) or type(error).__name__}. {remedy}")

@@ -1,15 +1,18 @@
 """DICOMweb servers that the node calls, as destinations or sources."""
 
 import http.client
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
 from glam_node.node.errors import TransientError
-from glam_node.node.scu.tls import PeerTLS, peer_tls
+from glam_node.node.scu.tls import PeerTLS, peer_tls, speaks_http, speaks_tls
 from glam_node.settings.destinations import StowSettings
 from glam_node.settings.secret_files import SecretFileError, read_secret
 from glam_node.settings.sources import DicomwebSettings
+
+DIAGNOSIS_TIMEOUT_S = 2.0
 
 
 class _HTTPSConnection(http.client.HTTPSConnection):
@@ -72,6 +75,22 @@ class WebPeer:
             return {**headers, "Authorization": read_secret(self.authorization)}
         except SecretFileError as error:
             raise TransientError(f"{self.section}.authorization: {error}. Correct that file.") from None
+
+
+def other_protocol(peer: WebPeer) -> str:
+    """Return the remedy for a server that accepts connections but does not speak HTTP; empty for any other failure."""
+    if peer.tls is not None or speaks_http(peer.address, min(peer.timeout, DIAGNOSIS_TIMEOUT_S)):
+        return ""
+    try:
+        socket.create_connection(peer.address, timeout=DIAGNOSIS_TIMEOUT_S).close()
+    except OSError:
+        return ""
+    if speaks_tls(peer.address, DIAGNOSIS_TIMEOUT_S):
+        return f"It expects TLS: set {peer.section}.tls = true, or {peer.section}.port to its port without TLS."
+    return (
+        f"Something listens there that does not speak HTTP, perhaps DICOM: set {peer.section}.port to the port of the "
+        "DICOMweb service, not to the DICOM port."
+    )
 
 
 def web_peer(name: str, server: StowSettings | DicomwebSettings) -> WebPeer:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glam_node.node.domain.eligibility import EligibilityPolicy, judge, standard_view
 from glam_node.node.domain.instance import SOPInstance
-from glam_node.node.domain.routing import Decision, Headers, SiteRule, decide, decide_on_results, image_values
+from glam_node.node.domain.routing import Action, Decision, Headers, SiteRule, decide, decide_on_results, image_values
 from glam_node.node.domain.study import Study
 from glam_node.node.workflow.assemble.read_files import read_files
 from glam_node.node.workflow.assemble.rule_headers import asked_fields
@@ -59,6 +59,8 @@ class TriedStudy:
     after_analysis: str
     """Decision of the rules about results, or what it depends on; empty if there are none or nothing is analysed."""
     images: tuple[TriedImage, ...]
+    held: bool = False
+    """Whether the results wait until the study is released."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +82,18 @@ def try_rules(paths: Iterable[Path], trial: RuleTrial, calling_ae_title: str, no
 
 
 def _study(study: Study, trial: RuleTrial, headers: Headers) -> TriedStudy:
-    decision = decide(study, trial.eligibility, trial.site, headers)
-    decision, after = _after_analysis(decision, trial, headers)
+    before = decide(study, trial.eligibility, trial.site, headers)
+    decision, after = _after_analysis(before, trial, headers)
     return TriedStudy(
         study_instance_uid=study.study_instance_uid,
-        outcome=str(decision.action),
+        outcome=str(before.action),
         rule=decision.eligibility.rule,
         reason=decision.eligibility.reason,
         destinations=tuple(_destinations(decision, trial)),
         priority=decision.priority.name.lower() if decision.priority is not None else "",
         images=tuple(_images(study, decision, trial, headers)),
         after_analysis=after,
+        held=decision.action is Action.HOLD,
     )
 
 
@@ -105,7 +108,8 @@ def _after_analysis(decision: Decision, trial: RuleTrial, headers: Headers) -> t
     found = decide_on_results(decision.eligibility.instances, rules, headers)
     if found is None:
         return decision, "no rule about results holds"
-    routed = replace(decision, routing=found.routing(decision.routing))
+    action = found.rule.action if found.rule.action is Action.HOLD else decision.action
+    routed = replace(decision, routing=found.routing(decision.routing), action=action)
     return routed, f"{found.rule.action} by {found.rule.title}: {found.reason}"
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
@@ -21,10 +21,11 @@ NOT_RECORDED: Mapping[Literal["repeated", "unlisted"], str] = {
 
 @dataclass(frozen=True, slots=True)
 class Reporting:
-    """The reporting node, and the destinations that it names."""
+    """The reporting node, and the destinations and sources that it names."""
 
     reporter: Reporter
     destinations: Mapping[str, Party]
+    sources: Mapping[str, Party] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,25 @@ def _act_refused(group: EventGroup) -> bytes:
     return _function_used(group, group.first.study_instance_uid or "console", description, Outcome.MINOR_FAILURE)
 
 
+def _source_queried(group: EventGroup) -> bytes:
+    detail, name = group.detail, group.detail["source"]
+    archive = group.reporting.sources.get(name, Party(name))
+    failure = detail.get("failure", "")
+    outcome = Outcome.MINOR_FAILURE if failure else Outcome.SUCCESS
+    found = failure or f"{detail.get('matches', 0)} studies match"
+    return people.queried(
+        group.reporter, group.first.at, _person(group.first), archive, detail["asked"], outcome, found
+    )
+
+
+def _fetched(group: EventGroup) -> bytes:
+    failure = group.detail.get("failure", "")
+    outcome = Outcome.MINOR_FAILURE if failure else Outcome.SUCCESS
+    description = f"asked source {group.detail['source']} to send the study{': ' + failure if failure else ''}"
+    moved = replace(_study_moved(group, description), outcome=outcome)
+    return people.acted_on_study(group.reporter, moved, _person(group.first))
+
+
 def _function_used(group: EventGroup, subject: str, description: str, outcome: Outcome) -> bytes:
     person = _person(group.first)
     return people.used_function(group.reporter, group.first.at, person, subject, description, outcome)
@@ -214,6 +234,8 @@ MESSAGES: Mapping[EventKind, Callable[[EventGroup], bytes]] = {
     EventKind.ACCOUNT_REMOVED: _account_changed,
     EventKind.IDENTITY_SHOWN: _identity_shown,
     EventKind.DESTINATION_ASKED: _destination_asked,
+    EventKind.SOURCE_QUERIED: _source_queried,
+    EventKind.SOURCE_ASKED_TO_SEND: _fetched,
     EventKind.SEND_REQUESTED: _send_requested,
     EventKind.ACT_REFUSED: _act_refused,
     EventKind.RETRY_REQUESTED: partial(_acted_on_study, "retry"),
