@@ -12,6 +12,7 @@ from pydicom import dcmread
 
 from glam_node.inference.canary_exam import write_exam
 from tests.certificates import Signed
+from tests.command_line import glam_node
 from tests.integration.scp.raw import Sender
 from tests.peers import PEERS
 from tests.ports import free_port
@@ -143,3 +144,12 @@ def test_a_canary_that_a_rule_leaves_out_fails_and_says_so(exam: Path, tmp_path:
     with running(site_with(exam, tmp_path / "node", settings)) as site:
         said = site.command("canary", expect=1)
         assert "The study was not analysed, by rules.none" in said
+
+
+def test_the_command_says_when_no_node_takes_its_request(exam: Path, tmp_path: Path) -> None:
+    with running(site_with(exam, tmp_path / "node", {})) as site:
+        site.command("status")
+    done = glam_node("canary", expect=1, GLAM_NODE_SETTINGS=str(site.path))
+    assert "The node does not begin the canary. Is `glam-node serve` running" in done.stderr
+    with running(site):
+        wait_until(lambda: "PASSED" in site.command("status"), 120, site.log)

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from glam_node.node.console.rendering import Renderer
-from glam_node.node.db import backlog, imaging_orders, jobs, priors, workers
+from glam_node.node.db import backlog, canary, imaging_orders, jobs, priors, workers
 from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.worker import Worker
 from glam_node.node.workflow.operate.prior_description import describe_search
@@ -28,7 +28,7 @@ class WorkerFacts:
 
 
 def page(renderer: Renderer, request: Request) -> Response:
-    """Show workers and their jobs, waiting jobs by priority, jobs that failed for good, and studies of orders."""
+    """Show workers and their jobs, waiting jobs by priority, failed jobs, studies of orders, and the last canary."""
     now = renderer.now()
     with renderer.sessions() as session:
         running = jobs.running(session)
@@ -39,6 +39,7 @@ def page(renderer: Renderer, request: Request) -> Response:
         failed = jobs.failed(session, SHOWN)
         ordered = imaging_orders.fetches(session, SHOWN)
         failed_in_all = jobs.counts_by_state(session).get(JobState.FAILED, 0)
+        last_canary, present_canary = canary.last_judged(session), canary.unfinished(session)
     named = {one.worker.name for one in present}
     return renderer.render(
         request,
@@ -51,6 +52,8 @@ def page(renderer: Renderer, request: Request) -> Response:
         failed=failed,
         orders=ordered,
         failed_in_all=failed_in_all,
+        canary=last_canary,
+        canary_under_way=present_canary,
     )
 
 

@@ -23,7 +23,12 @@ from glam_node.node.errors import TransientError
 from glam_node.node.storage.findings import latest_findings
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.operate.canary_study import make_images, observe, remove_images, remove_study, templates
-from glam_node.node.workflow.operate.study_progress import Progress, progress_of, stage_seconds
+from glam_node.node.workflow.operate.study_progress import (
+    LAST_STORE_TO_LAST_RESULT,
+    Progress,
+    progress_of,
+    stage_seconds,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -193,7 +198,8 @@ class Canaries:
         return Verdict(f"No result within {limit} (canary.limit): {progress.step}. {waits}".strip())
 
     def _judged(self, progress: Progress) -> Verdict:
-        stages = (*stage_seconds(progress), (WHOLE_TIME, _whole_time(progress)))
+        steps = tuple(one for one in stage_seconds(progress) if one[0] != LAST_STORE_TO_LAST_RESULT)
+        stages = (*steps, (WHOLE_TIME, _whole_time(progress)))
         try:
             found = latest_findings(self._store.root, progress.jobs)
         except InferenceError as error:

@@ -12,6 +12,8 @@ from glam_node.node.domain.job import InferenceJob, JobState
 from glam_node.node.domain.study import Study, StudyState
 from glam_node.node.domain.words import counted
 
+LAST_STORE_TO_LAST_RESULT = "last C-STORE to last result stored"
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -84,7 +86,7 @@ def stage_seconds(progress: Progress) -> Iterator[tuple[str, float]]:
     stored = [delivery.stored_at for delivery in progress.deliveries if delivery.stored_at is not None]
     if stored:
         yield "deliver to the archive", _between(at.get(EventKind.JOB_SUCCEEDED), max(stored))
-        yield "last C-STORE to last result stored", _between(study.last_received_at, max(stored))
+        yield LAST_STORE_TO_LAST_RESULT, _between(study.last_received_at, max(stored))
 
 
 def _between(start: datetime | None, end: datetime | None) -> float:
