@@ -41,10 +41,9 @@ SELECTIONS: dict[str, Set[str]] = {
 _GLAM = "glam_node.inference.glam"
 STAGES = {
     "read files": "glam_node.inference.study.read_dataset",
-    "check headers": "glam_node.inference.study.read_mammogram",
+    "check headers and background": "glam_node.inference.study.read_mammogram",
     "decode": "glam_node.inference.reading.stored_values",
     "grey scale": "glam_node.inference.reading.presented_values",
-    "background": "glam_node.inference.reading.blacken",
     "check images": f"{_GLAM}.predictor.prepare",
     "breast": f"{_GLAM}.preprocessing.locate_breast",
     "window": f"{_GLAM}.preprocessing.standardise",
