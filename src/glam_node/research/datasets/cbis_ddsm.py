@@ -36,7 +36,14 @@ from glam_node.research.datasets.listed import Entry, ListedDataset
 from glam_node.research.datasets.outlines import Mask, masks_of
 from glam_node.research.datasets.problems import DatasetError, Problems
 from glam_node.research.datasets.split import TEST, TRAINING
-from glam_node.research.datasets.tables import Row, Table, read_laterality, read_table, read_view_position
+from glam_node.research.datasets.tables import (
+    Row,
+    Table,
+    read_breast_density,
+    read_laterality,
+    read_table,
+    read_view_position,
+)
 
 ABNORMALITIES = ("mass", "calc")
 _PARTS = {"train": TRAINING, "test": TEST}
@@ -61,6 +68,7 @@ class _Lesion:
     part: str
     image: Path
     outline: Path
+    breast_density: str
 
 
 def open_cbis_ddsm(
@@ -116,6 +124,7 @@ def _entries(
                 benign=FindingKind.BENIGN in found,
                 malignant=FindingKind.MALIGNANT in found,
                 split=TEST if patient in tested else TRAINING,
+                breast_density=of_film[0].breast_density,
             ),
             partial(_read, of_film[0].image, laterality, view_position),
             partial(_masks, of_film[0].image, laterality, [(each.kind, each.outline) for each in of_film if each.kind]),
@@ -148,8 +157,8 @@ def _lesions(
                 problems.add(row.number, column, "its case folder is not among the images")
         image, outline = folders
         if laterality and view_position and pathology in kinds and image and outline:
-            patient = row.get("patient_id")
-            yield _Lesion(patient, laterality, view_position, kinds[pathology], part, image, outline)
+            patient, density = row.get("patient_id"), read_breast_density(row, "breast_density")
+            yield _Lesion(patient, laterality, view_position, kinds[pathology], part, image, outline, density)
     problems.raise_if_any()
 
 

@@ -108,6 +108,11 @@ def test_a_mass_and_a_calcification_on_one_film_are_one_view(tmp_path: Path, ima
     assert [view.labels for view in dataset.views] == [(True, True)]
 
 
+def test_a_film_has_the_density_that_the_table_states(tmp_path: Path, images: Path) -> None:
+    rows = [cbis_row(breast_density=""), cbis_row()]
+    assert [opened(tmp_path, mass_train=[row]).views[0].breast_density for row in rows] == ["", "C"]
+
+
 def test_both_views_have_the_labels_of_their_breast(tmp_path: Path, images: Path) -> None:
     case = "Mass-Training_P_00001_LEFT_MLO"
     write_case(images, case)

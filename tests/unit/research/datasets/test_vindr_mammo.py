@@ -38,6 +38,7 @@ def test_views_have_the_labels_of_their_breast_and_the_published_split(opened: L
         ("cc02", (False, True), "training"),
         ("cc03", (False, False), "test"),
     ]
+    assert {view.breast_density for view in opened.views} == {"C"}
 
 
 def test_an_image_is_read_from_its_study(opened: ListedDataset) -> None:
