@@ -38,6 +38,7 @@ COMMANDS = [
     "study take-newer",
     "study keep-first",
     "send-now",
+    "canary",
     "backup",
     "restore",
     "analyse",
