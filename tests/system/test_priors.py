@@ -12,7 +12,8 @@ from pydicom.uid import generate_uid
 from tests.integration.modality import small_exam
 from tests.ports import free_port
 from tests.system.orthanc import Orthanc
-from tests.system.site import Site, folder, objects, running_site
+from tests.system.site import Site, folder, objects, running, running_site, written_site
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.peer("orthanc"),
@@ -153,3 +154,22 @@ def test_an_exam_is_analysed_in_time_although_the_archive_is_away(plain: Orthanc
         site.wait_for(first)
         site.wait_for_deliveries(prior)
         assert len(site.study(prior)["deliveries"]) == 1
+
+
+def test_a_restarted_node_goes_on_to_wait_for_prior_exams(plain: Orthanc, tmp_path: Path) -> None:
+    prior = keep(plain, exam_of(71, "20230405"))
+    plain.stop()
+    settings: dict[str, Any] = {
+        "destinations": {"folder": folder(tmp_path / "results", results=["measurement_report"])},
+        "sources": {"web": {"kind": "dicomweb", "host": "127.0.0.1", "port": plain.http_port, "timeout": 2.0}},
+        "rules": {"all": {"when": "images > 0", "priors": 1, "priors_from": "web", "priors_wait": 300.0}},
+    }
+    site = written_site(tmp_path / "node", settings)
+    with running(site):
+        uid = site.send(exam_of(74, "20250405"))
+        wait_until(lambda: "did not answer" in (site.study(uid)["priors"] or {}).get("outcome", ""), 60, site.log)
+    plain.start()
+    with running(site):
+        told = site.wait_for(uid, seconds=200)
+    assert told["priors"]["state"] == "DONE"
+    assert [one["study_instance_uid"] for one in told["priors"]["exams"]] == [prior]

@@ -17,14 +17,15 @@ from glam_node.node.domain.study import StudyState
 
 def open_search(session: Session, study_instance_uid: str, plan: PriorPlan, now: datetime) -> PriorSearch:
     """Open the search for the prior exams of a study; exams that an earlier search found are considered again."""
+    # Exams are locked before their search everywhere, so that no two transactions wait for each other.
+    again = PriorStudyRow.study_instance_uid == study_instance_uid, PriorStudyRow.state == PriorState.UNUSABLE
+    session.execute(update(PriorStudyRow).where(*again).values(state=PriorState.FOUND, failure=""))
     row = session.get(PriorSearchRow, study_instance_uid)
     if row is None:
         row = PriorSearchRow(study_instance_uid=study_instance_uid)
         session.add(row)
     row.plan, row.state, row.until = asdict(plan), SearchState.OPEN, now + timedelta(seconds=plan.wait_s)
     row.is_searched, row.failure, row.opened_at = False, "", now
-    again = PriorStudyRow.study_instance_uid == study_instance_uid, PriorStudyRow.state == PriorState.UNUSABLE
-    session.execute(update(PriorStudyRow).where(*again).values(state=PriorState.FOUND, failure=""))
     session.flush()
     return _searches(session, [row])[0]
 
