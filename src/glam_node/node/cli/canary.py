@@ -111,5 +111,5 @@ def _print(run: "CanaryRun") -> None:
     typer.echo(f"{run.state}  {run.failure or 'the canary came back as expected'}")
     if run.remark:
         typer.echo(f"    {run.remark}")
-    if run.failure:
+    if run.failure and run.present:
         typer.echo(f"    `glam-node study show {run.study_instance_uid}` shows its steps until the next canary.")

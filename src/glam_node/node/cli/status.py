@@ -85,7 +85,7 @@ def _canary(judged: "CanaryRun | None", unfinished: "CanaryRun | None") -> dict[
     state: dict[str, Any] = {"under_way": str(unfinished.state) if unfinished is not None else ""}
     if judged is None:
         return state
-    stated = {key: getattr(judged, key) for key in ("finished_at", "failure", "remark", "seconds")}
+    stated = {key: getattr(judged, key) for key in ("finished_at", "failure", "remark", "seconds", "present")}
     return {**state, "verdict": str(judged.state), "study_instance_uid": judged.study_instance_uid, **stated}
 
 
@@ -135,7 +135,8 @@ def _print_canary(canary: dict[str, Any]) -> None:
     took = "" if canary["seconds"] is None else f", {canary['seconds']:.1f} s from the last C-STORE to the last result"
     typer.echo(f"canary        {canary['verdict']} at {canary['finished_at']:%Y-%m-%d %H:%M:%S} UTC{took}")
     if canary["failure"]:
-        typer.echo(f"    {canary['failure']} `glam-node study show {canary['study_instance_uid']}` shows its steps.")
+        steps = f" `glam-node study show {canary['study_instance_uid']}` shows its steps." if canary["present"] else ""
+        typer.echo(f"    {canary['failure']}{steps}")
     if canary["remark"]:
         typer.echo(f"    {canary['remark']}")
 

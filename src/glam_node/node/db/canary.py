@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, delete, exists, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from glam_node.node.db.tables import (
@@ -150,6 +150,7 @@ def finish(
 ) -> None:
     """Record the verdict."""
     seen = observation or Observation()
+    stored = exists().where(StudyRow.study_instance_uid == run.study_instance_uid)
     _change(
         session,
         run,
@@ -160,6 +161,7 @@ def finish(
         pass_code_digest="",
         observation={"algorithm": seen.algorithm, "scores": dict(seen.scores), "lesions": list(seen.lesions)},
         stages=[list(stage) for stage in stages],
+        present=bool(session.scalar(select(stored))),
     )
 
 

@@ -137,12 +137,14 @@ class Canaries:
             with self._sessions.begin() as session:
                 canary.set_sent(session, run, now)
             log.info("canary_sent", study_instance_uid=run.study_instance_uid, images=len(outcomes))
-        elif refused[0].transient and now < run.requested_at + self._policy.limit:
+            return
+        failure = _refusal(refused[0])
+        if refused[0].transient and now < run.requested_at + self._policy.limit:
             with self._sessions.begin() as session:
-                canary.send_again(session, run, now + SEND_AGAIN_AFTER, refused[0].failure)
-            log.warning("canary_not_sent", failure=refused[0].failure)
+                canary.send_again(session, run, now + SEND_AGAIN_AFTER, failure)
+            log.warning("canary_not_sent", failure=failure)
         else:
-            self._fail(run, refused[0].failure, now)
+            self._fail(run, failure, now)
 
     def _watch(self, run: CanaryRun, now: datetime) -> None:
         progress = progress_of(reading(self._sessions), run.study_instance_uid)
@@ -220,6 +222,16 @@ class Canaries:
         missed = sorted(boxes.keys() - set(seen.lesions)) if self._policy.finds_lesions else []
         failure = f"The model does not outline the lesions {', '.join(missed)}, which it outlines everywhere else."
         return Verdict(failure if missed else "", seen, stages)
+
+
+def _refusal(outcome: StoreOutcome) -> str:
+    """Return why the node's own port did not store an image, in words."""
+    if outcome.status is None or outcome.sop_class_refused:
+        return outcome.failure
+    return (
+        f"The node's own port answered 0x{outcome.status:04X} to the C-STORE of an image. `glam-node status` lists "
+        "refused instances with the reason."
+    )
 
 
 def _has_results(progress: Progress) -> bool:
