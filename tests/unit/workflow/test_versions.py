@@ -10,8 +10,10 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
+from sqlalchemy import update
 
 from glam_node.node.db import audit, conflicts, studies
+from glam_node.node.db.tables import InstanceRow
 from glam_node.node.db.writer import Writer
 from glam_node.node.domain.commitment import CommitmentReply, Failure, Reference
 from glam_node.node.domain.conflict import Doubt
@@ -553,8 +555,13 @@ def test_results_that_come_back_under_another_patient_keep_no_late_view_from_bei
 
 
 def test_images_of_two_people_never_lead_to_a_result(bench: Workbench, exam: list[Dataset]) -> None:
-    """Prove that the writers compare the headers themselves, because the database does not know what they state."""
+    """Prove that the writers compare the headers themselves, because the database does not know what they state.
+
+    So it is with images that an older version stored.
+    """
     bench.receive(*exam[:2], *changed(exam[2:], PatientBirthDate="19010101"))
+    with bench.sessions.begin() as session:
+        session.execute(update(InstanceRow).values(identity=None))
     bench.clock.turn(ASSEMBLY.quiet_time_s)
     (job,) = bench.dispatch()
     bench.run(job)
