@@ -175,7 +175,9 @@ class WebSource:
             ) from error
         except requests.RequestException as error:
             slow = f", or raise {section}.timeout" if isinstance(error, requests.Timeout) else ""
-            remedy = other_protocol(self._peer) or f"Is it running? Check {section}.host and {section}.port{slow}."
+            if remedy := other_protocol(self._peer):  # the answer of another protocol is no text
+                raise _NoAnswer(f"{self._peer} did not answer to HTTP. {remedy}") from error
+            remedy = f"Is it running? Check {section}.host and {section}.port{slow}."
             raise _NoAnswer(f"{self._peer} did not answer: {unstopped(_innermost(error))}. {remedy}") from error
 
     def _refused(self, status: int) -> NodeError:

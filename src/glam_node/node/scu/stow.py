@@ -231,5 +231,7 @@ def _answer_to(
 def _no_answer(peer: WebPeer, asked: str, error: Exception) -> _Lost:
     section = f"destinations.{peer.name}"
     slow = f", or raise {section}.timeout ({peer.timeout:g} s)" if isinstance(error, TimeoutError) else ""
-    remedy = other_protocol(peer) or f"Is it running? Check {section}.host and {section}.port{slow}."
+    if remedy := other_protocol(peer):  # the answer of another protocol is no text
+        return _Lost(f"{peer} did not answer to {asked} in HTTP. {remedy}")
+    remedy = f"Is it running? Check {section}.host and {section}.port{slow}."
     return _Lost(f"{peer} did not answer to {asked}: {unstopped(error) or type(error).__name__}. {remedy}")
