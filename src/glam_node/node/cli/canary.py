@@ -29,7 +29,10 @@ LOOKS_FOR_S = 5.0
 
 
 def canary(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOption = False) -> None:
-    """Have the running node send itself a synthetic study, wait for its results, and exit with 1 if it failed."""
+    """Have the running node send itself a synthetic study, wait for its results, and exit with 1 if it failed.
+
+    The wait ends at the latest after canary.limit. Ctrl+C ends only the command; the node goes on with the canary.
+    """
     node = command_node(ctx, command_settings(ctx, settings))
     run = _followed(node, say=not as_json)
     if as_json:
@@ -75,6 +78,7 @@ def _followed(node: "Node", *, say: bool) -> "CanaryRun":
 def _step(node: "Node", run: "CanaryRun") -> str:
     from glam_node.node.db.engine import reading
     from glam_node.node.domain.canary import CanaryState
+    from glam_node.node.domain.delivery import DeliveryState
     from glam_node.node.workflow.operate.study_progress import progress_of
 
     if run.state is CanaryState.REQUESTED:
@@ -82,7 +86,10 @@ def _step(node: "Node", run: "CanaryRun") -> str:
     if run.state is CanaryState.SENDING:
         return "the images are being sent to the node's own port"
     progress = progress_of(reading(node.sessions), run.study_instance_uid)
-    return "the results are being judged" if progress is None else progress.step
+    if progress is None:
+        return "the results are being judged"
+    failures = {one.failure for one in progress.deliveries if one.failure and one.state is DeliveryState.PENDING}
+    return f"{progress.step}; not yet: {'; '.join(sorted(failures))}" if failures else progress.step
 
 
 def _described(run: "CanaryRun") -> dict[str, Any]:

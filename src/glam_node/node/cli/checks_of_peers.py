@@ -52,6 +52,23 @@ def check_peers(settings: Settings) -> Check:
     return Check("peers", Verdict.OK, f"{', '.join(settings.peers)} may send")
 
 
+def check_canary(settings: Settings) -> Iterator[Check]:
+    """Check that results of canaries go somewhere and that somebody is told of a failure; nothing without canaries."""
+    canary, alerts = settings.canary, settings.alerts
+    if not canary.every:
+        return
+    goes_to = ", ".join(f"destinations.{name}" for name in canary.destinations)
+    fact = f"one every {canary.every:g} s, results to {goes_to or 'no destination'}"
+    if not goes_to:
+        remedy = "Name a destination in canary.destinations, so that canaries prove that results arrive."
+        yield Check("canary", Verdict.WARN, fact, remedy)
+    elif not (alerts.webhook_url or alerts.smtp_host):
+        remedy = "Set [alerts], or watch glam_node_canary_last_success_seconds, so that somebody is told of a failure."
+        yield Check("canary", Verdict.WARN, fact, remedy)
+    else:
+        yield Check("canary", Verdict.OK, fact)
+
+
 def check_receiver(settings: Settings) -> Iterator[Check]:
     """Check that a running node answers C-ECHO, if a configured peer may call from this machine without TLS."""
     from glam_node.node.scu.echo import remote_ae_of, survey

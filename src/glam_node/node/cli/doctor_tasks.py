@@ -66,6 +66,7 @@ def other_tasks(settings: Settings) -> Iterator[CheckTask]:
         run = partial(sources.check_source, name, settings)
         yield CheckTask(f"sources.{name}", run, sources.limit_s(source))
     yield CheckTask("hl7", lambda: check_hl7(settings))
+    yield CheckTask("canary", lambda: peers.check_canary(settings))
     yield CheckTask("prior exams", lambda: check_priors(settings))
     yield CheckTask("audit", lambda: servers.check_audit_collector(settings), settings.audit.timeout * 3)
     limit_s = 3 * (settings.alerts.timeout + settings.telemetry.timeout)

@@ -129,7 +129,9 @@ def _print(state: dict[str, Any]) -> None:
 
 
 def _print_canary(canary: dict[str, Any]) -> None:
-    """Print the last verdict about a canary; nothing if there was none."""
+    """Print the canary under way and the last verdict about one; nothing if there was none."""
+    if canary["under_way"]:
+        typer.echo(f"canary        under way ({canary['under_way']})")
     if "verdict" not in canary:
         return
     took = "" if canary["seconds"] is None else f", {canary['seconds']:.1f} s from the last C-STORE to the last result"
