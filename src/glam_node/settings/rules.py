@@ -73,7 +73,8 @@ class RuleSettings(Section):
     """Age of the oldest prior exam, counted from the Study Date: a number of days (D), weeks (W), months (M) or
     years (Y)."""
     priors_wait: Annotated[float, Field(ge=1, le=LONGEST_WAIT_FOR_PRIORS_S, allow_inf_nan=False)] = 300.0
-    """Seconds that the analysis waits for prior exams and their analysis; then it starts without those that lack."""
+    """Seconds that the analysis waits for prior exams and their analysis; then it starts without those that are
+    missing."""
     analyse_priors: bool = True
     """true: prior exams without an analysis on record are analysed; false: only findings on record are used."""
     send_priors: bool = False

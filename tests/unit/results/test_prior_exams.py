@@ -10,11 +10,13 @@ from pydicom.dataset import Dataset
 from pypdf import PdfReader
 
 from glam_node import result_kinds
+from glam_node.inference.findings import FindingKind
 from glam_node.node.hl7.message import parse
 from glam_node.node.results import codes
 from glam_node.node.results.message_form import MessageForm
-from glam_node.node.results.prior_exams import CONTEXT, prior_sentences
+from glam_node.node.results.prior_exams import CONTEXT, ShownPrior, prior_sentences
 from glam_node.node.results.result_message import MessageContent, write_result_message
+from glam_node.node.results.scores import shown_finding_score
 from tests.unit.results.analysed import IDENTITY, Analysed, analysed_exam
 from tests.unit.results.with_priors import prior_of, report_with, results_with
 
@@ -137,7 +139,7 @@ def test_highdicom_reads_the_report(exam: Analysed, comprehensive: bool, tmp_pat
 
 
 def test_the_sentences_give_dates_scores_changes_and_places(exam: Analysed) -> None:
-    first, place, second, end = prior_sentences(
+    context, first, second, place = prior_sentences(
         [prior_of(exam), prior_of(exam, same_model=False, date="20210405")], exam.findings, IDENTITY
     )
     assert first.startswith("Prior exam of 2023-04-05: malignant ")
@@ -148,14 +150,14 @@ def test_the_sentences_give_dates_scores_changes_and_places(exam: Analysed) -> N
         "lies at a corresponding place, 4 mm away."
     )
     assert second.endswith(", by another model (Threshold 0), so that no change is given.")
-    assert end == CONTEXT
+    assert context == CONTEXT
 
 
 def test_the_page_of_the_summary_has_the_sentences(exam: Analysed) -> None:
     (page,) = results_with(exam, prior_of(exam), kinds=(result_kinds.ENCAPSULATED_PDF,))
     (only,) = PdfReader(BytesIO(page.EncapsulatedDocument)).pages
     text = " ".join(only.extract_text().split())
-    assert "Prior exams, as context, and remarks" in text
+    assert f"Remarks. {CONTEXT}" in text
     assert "Prior exam of 2023-04-05: malignant" in text
     assert CONTEXT in text
 
@@ -166,10 +168,43 @@ def test_the_message_has_the_sentences_as_comments_on_the_study(exam: Analysed) 
     comments = [one for one in message.segments if one.name == "OBX" and one.component(3) == "121106"]
     assert {one.component(4) for one in comments} == {"study"}
     said = [one.component(5) for one in comments]
-    assert said[0].startswith("Prior exam of 2023-04-05: malignant")
-    assert said[-1] == CONTEXT
+    assert said[0] == CONTEXT
+    assert said[1].startswith("Prior exam of 2023-04-05: malignant")
 
 
 def test_no_sentence_calls_anything_a_diagnosis_or_the_same_lesion(exam: Analysed) -> None:
     said = " ".join(prior_sentences([prior_of(exam)], exam.findings, IDENTITY)).replace(CONTEXT, "")
     assert not any(word in said.lower() for word in ("diagnos", "same lesion", "cancer", "grown", "progress"))
+
+
+def test_a_page_without_room_for_all_keeps_the_context_the_scores_and_malignant_places(exam: Analysed) -> None:
+    priors = []
+    image = exam.image("L CC")
+    benign = next(place for place, one in enumerate(image.findings) if one.kind == "benign")
+    for date in ("20230405", "20210405"):
+        prior = prior_of(exam, date=date)
+        (pair,) = prior.correspondences
+        priors.append(replace(prior, correspondences=(*(replace(pair, finding=benign),) * 9, pair)))
+    (page,) = results_with(exam, *priors, kinds=(result_kinds.ENCAPSULATED_PDF,))
+    (only,) = PdfReader(BytesIO(page.EncapsulatedDocument)).pages
+    text = " ".join(only.extract_text().split())
+    assert "more remarks" in text
+    assert CONTEXT in text
+    for day in ("2023-04-05", "2021-04-05"):
+        assert f"Prior exam of {day}: malignant" in text
+        assert f"L CC malignant 1: a malignant finding of the exam of {day}" in text
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "said"),
+    [
+        (0.986, 0.964, "malignant 99 % (-3 percentage points since then)"),
+        (0.955, 0.964, "malignant 96 % (no change since then)"),
+        (0.5, 0.51, "malignant 50 % (+1 percentage point since then)"),
+        (0.51, 0.5, "malignant 51 % (-1 percentage point since then)"),
+    ],
+)
+def test_the_change_is_the_difference_of_the_scores_that_are_shown(then: float, now: float, said: str) -> None:
+    kind = FindingKind.MALIGNANT
+    scores = [shown_finding_score(one, kind, "percent") for one in (then, now)]
+    assert ShownPrior(kind, *scores).text == said

@@ -222,7 +222,9 @@ def test_an_analysis_waits_for_the_prior_exam_and_its_analysis(dispatcher: Dispa
 def test_a_study_whose_patient_has_no_prior_exam_waits_only_for_the_answer(dispatcher: Dispatcher, pacs: Pacs) -> None:
     uid = dispatcher.submit(exam_at("20250405"))
     dispatcher.fetch()
-    assert dispatcher.search(uid).outcome() == "0 of 1 prior exam to compare"
+    assert dispatcher.search(uid).outcome() == (
+        "0 of 1 prior exam to compare; sources.pacs and this node have none of this patient"
+    )
     assert dispatcher.run(uid)
     assert len(pacs.queries) == 1
     assert dispatcher.job(uid).priors == ()

@@ -113,8 +113,10 @@ class PriorSearch:
         """Return the outcome in words."""
         found = f"{len(self.ready)} of {counted(self.plan.count, 'prior exam')} to compare"
         unusable = [f"the exam of {shown_date(one.study_date)}: {one.failure}" for one in self.priors if one.failure]
+        none = self.is_searched and not self.failure and not self.priors
+        there_are = [f"sources.{self.plan.source} and this node have none of this patient"] if none else []
         late = ["the time to wait was over"] if self.state is SearchState.EXPIRED else []
-        return "; ".join([found, *late, *([self.failure] if self.failure else []), *unusable])
+        return "; ".join([found, *there_are, *late, *([self.failure] if self.failure else []), *unusable])
 
 
 @dataclass(frozen=True, slots=True)

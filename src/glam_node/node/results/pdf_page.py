@@ -49,8 +49,9 @@ def pdf_page(page: SummaryPage, pictures: Mapping[str, Image.Image | str], creat
     _table(sheet, page)
     is_whole = all(sheet.has_all(value) for _, value in page.patient)
     remarks = page.remarks if is_whole else (UNKNOWN_CHARACTERS, *page.remarks)
-    title = "Prior exams, as context, and remarks" if page.priors else "Remarks"
-    _remarks(sheet, title, (*page.priors, *remarks))
+    # Only paragraphs may be cut off: the sentence that prior exams are context is beside the heading.
+    title = f"Remarks. {page.priors[0]}" if page.priors else "Remarks"
+    _remarks(sheet, title, (*remarks, *page.priors[1:]))
     sheet.paragraphs(page.notes, (_LEFT, _NOTES), (_TABLE_WIDTH, _ORIGIN - _NOTES), (6.5, 5.5, 4.5), colour=_GREY)
     _foot(sheet, page)
     return sheet.document()

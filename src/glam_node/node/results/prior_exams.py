@@ -33,8 +33,13 @@ class ShownPrior:
 
     kind: FindingKind
     then: ShownScore
-    change: float | None
-    """The score now less that of the prior exam, in the unit of the scores; None if they cannot be compared."""
+    now: ShownScore | None
+    """The same score of the exam; None if both cannot be compared."""
+
+    @property
+    def change(self) -> float | None:
+        """The score now less that of the prior exam, in the unit of the scores; None if they cannot be compared."""
+        return None if self.now is None else self.now.value - self.then.value
 
     @property
     def text(self) -> str:
@@ -43,12 +48,12 @@ class ShownPrior:
 
     @property
     def change_text(self) -> str:
-        """The change in words, empty if there is none."""
-        if self.change is None:
+        """The difference of both scores as they are printed, in words; empty if they cannot be compared."""
+        if self.now is None:
             return ""
-        unit = " percentage points" if self.then.unit == codes.PERCENT else ""
-        rounded = round(self.change, 2 if self.then.unit != codes.PERCENT else 0) + 0.0
-        return f" ({rounded:+g}{unit} since then)" if rounded else " (no change since then)"
+        change = round(self.now.printed - self.then.printed, 2)
+        unit = f" percentage {'point' if abs(change) == 1 else 'points'}" if self.then.unit == codes.PERCENT else ""
+        return f" ({change:+g}{unit} since then)" if change else " (no change since then)"
 
 
 def shown_priors(
@@ -76,7 +81,7 @@ def shown_priors(
             continue
         earlier = shown_score(then[kind], kind, of.algorithm, identity.score_scale)
         later = None if score is None else shown_score(score, kind, of.algorithm, identity.score_scale)
-        yield ShownPrior(kind, earlier, None if later is None else later.value - earlier.value)
+        yield ShownPrior(kind, earlier, later)
 
 
 def scores_of_study(findings: Findings) -> dict[FindingKind, float | None]:
@@ -85,22 +90,28 @@ def scores_of_study(findings: Findings) -> dict[FindingKind, float | None]:
 
 
 def prior_sentences(priors: Priors, findings: Findings, identity: ResultIdentity) -> Iterator[str]:
-    """Yield sentences about the prior exams and about findings at corresponding places; none without prior exams."""
+    """Yield sentences, what matters most first; none without prior exams.
+
+    The first is CONTEXT, the next are about the prior exams, the newest first, and the last about findings at
+    corresponding places, malignant ones first.
+    """
+    if priors:
+        yield CONTEXT
     for exam in priors:
         shown = shown_priors(exam, exam.study_scores, scores_of_study(findings), findings, identity)
         scores = ", ".join(one.text for one in shown) or "no scores"
         model = "" if exam.same_model else f", by another model ({exam.algorithm}), so that no change is given"
         yield f"Prior exam of {date(exam.study_date)}: {scores}{model}."
-        yield from _places(exam, findings)
-    if priors:
-        yield CONTEXT
+    for wanted in SHOWN_KINDS:
+        for exam in priors:
+            yield from _places(exam, findings, wanted)
 
 
-def _places(exam: PriorExam, findings: Findings) -> Iterator[str]:
+def _places(exam: PriorExam, findings: Findings, wanted: FindingKind) -> Iterator[str]:
     by_image = {image.sop_instance_uid: image for image in findings.images}
     for one in exam.correspondences:
         image = by_image.get(one.sop_instance_uid)
-        if image is not None:
+        if image is not None and image.findings[one.finding].kind is wanted:
             yield f"{finding_name(image, one.finding)}: {place_sentence(exam, one)}"
 
 

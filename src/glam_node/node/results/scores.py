@@ -88,6 +88,11 @@ class ShownScore:
     unit: Code
     text: str
 
+    @property
+    def printed(self) -> float:
+        """The number as the text shows it, with fewer digits than the value."""
+        return float(self.text.split()[0])
+
 
 def shown_finding_score(score: float, kind: FindingKind, scale: ScoreScale) -> ShownScore:
     """Return the score of a finding, raw on the scale "raw", else in percent; no calibration applies to saliency."""

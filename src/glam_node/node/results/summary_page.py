@@ -98,7 +98,7 @@ class SummaryPage:
     origin: tuple[Labelled, ...]
     """The model, the node and the time of the results."""
     priors: tuple[str, ...] = ()
-    """Sentences about prior exams, as context."""
+    """Sentences about prior exams, what matters most first; the first says that they are context."""
 
     @property
     def kinds(self) -> tuple[FindingKind, ...]:
