@@ -138,16 +138,20 @@ def test_results_of_a_corrected_patient_are_held_until_a_person_releases_them(pl
     assert "Neumann" not in str(place.posts.bodies)
 
 
-def test_a_correction_after_the_results_were_sent_is_reported_and_changes_nothing(place: Place) -> None:
+def test_a_correction_after_the_results_were_sent_is_reported_and_holds_the_study(place: Place) -> None:
     study = place.send_exam(813, "P-2")
     place.site.wait_for_deliveries(study)
     before = {one.SOPInstanceUID for one in place.delivered(study)}
     assert hospital.send(place.port, hospital.corrected(hospital.patient("P-2", "Neumann^Anna"))) == "AA"
     assert "archive already had results" in place.reasons(study, "patient_changed")
     told = place.site.study(study)
-    assert (told["standing"], told["state"]) == ("FREE", "REPORTED")
+    assert (told["standing"], told["state"]) == ("HELD", "REPORTED")
+    assert f"    {study}: {told['standing_reason']}\n" in place.site.command("status")
+    assert "archive already had results" in told["standing_reason"]
     assert {one.SOPInstanceUID for one in place.delivered(study)} == before
     wait_until(lambda: any(study.encode() in body for body in place.posts.bodies), told=place.site.log)
+    place.site.command("study", "release", study)
+    assert study not in place.site.command("status")
 
 
 @pytest.mark.features("hl7.release_on*")

@@ -5,9 +5,10 @@ from copy import deepcopy
 
 import pytest
 from pydicom.dataset import Dataset
+from structlog.testing import capture_logs
 
 from glam_node.node.db import imaging_orders, patient_changes
-from glam_node.node.db.standing import holder
+from glam_node.node.db.standing import held, holder
 from glam_node.node.domain.delivery import DeliveryState
 from glam_node.node.domain.imaging_order import OrderMessage, OrderStep
 from glam_node.node.domain.patient_change import ChangePolicy, PatientMerge
@@ -120,13 +121,43 @@ def test_every_identifier_of_a_message_is_compared(bench: Workbench, anna: list[
     assert correct(bench, StatedPatient((elsewhere, here), "Neumann^Anna")) == "1 study concerned"
 
 
-def test_sent_results_stay_and_later_results_of_the_study_wait(bench: Workbench, anna: list[Dataset]) -> None:
-    analysed(bench, anna[:2])
+def sent(bench: Workbench, images: list[Dataset]) -> None:
+    analysed(bench, images)
     archive = Archive()
     while bench.deliver(archive):
         continue
-    correct(bench, patient("Neumann^Anna"), FOLLOW)
+
+
+CONTRADICTIONS: dict[str, Callable[[Workbench], object]] = {
+    "corrected": lambda bench: correct(bench, patient("Else^Eva", "19710203")),
+    "corrected, follow": lambda bench: correct(bench, patient("Neumann^Anna"), FOLLOW),
+    "merged": lambda bench: merge(bench, PatientIdentifier("P1", "HOSP"), patient(number="P-2")),
+    "merged, follow": lambda bench: merge(bench, PatientIdentifier("P1", "HOSP"), patient(number="P-2"), FOLLOW),
+}
+
+
+@pytest.mark.parametrize("contradict", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_a_study_whose_results_were_sent_is_held_until_a_person_has_dealt_with_them(
+    bench: Workbench, anna: list[Dataset], contradict: Callable[[Workbench], object]
+) -> None:
+    sent(bench, anna)
+    with capture_logs() as logged:
+        contradict(bench)
+    assert {one["log_level"] for one in logged if one["event"] == "patient_changed"} == {"warning"}
+    uid = bench.study().study_instance_uid
+    with bench.sessions() as session:
+        told = held(session)[uid]
+    assert "archive already had results for the patient as the images name her: correct them there" in told
+    assert {one.state for one in bench.deliveries()} == {DeliveryState.STORED}
+    with bench.sessions.begin() as session:
+        release(session, bench.order())
+    contradict(bench)
     assert bench.study().standing is Standing.FREE
+
+
+def test_sent_results_stay_and_later_results_of_the_study_wait(bench: Workbench, anna: list[Dataset]) -> None:
+    sent(bench, anna[:2])
+    correct(bench, patient("Neumann^Anna"), FOLLOW)
     assert {one.state for one in bench.deliveries()} == {DeliveryState.STORED}
     bench.receive(anna[2])
     bench.clock.turn(4000)

@@ -200,16 +200,17 @@ def _hold(
     now: datetime,
     sent: Sequence[str] = (),
 ) -> None:
-    """Hold a study if results of it can still be sent, and report results that were sent."""
+    """Hold a study if results of it can still be sent, or were sent: then a person corrects them where they are."""
     uid = study.study_instance_uid
     waits = study.state in _IN_PROGRESS or any(one.state in _UNSENT for one in queued)
-    if waits and study.standing is not Standing.SET_ASIDE:
+    already = f"; {', '.join(sent)} already had results for the patient as the images name her" if sent else ""
+    if (waits or sent) and study.standing is not Standing.SET_ASIDE:
         was = str(study.standing)
-        study = hold_for_patient(session, study, change.reason)
-        facts = EventDetail(reason=change.reason, was=was)
+        held_for = change.reason + (f"{already}: correct them there, then release the study" if sent else "")
+        study = hold_for_patient(session, study, held_for)
+        facts = EventDetail(reason=held_for, was=was)
         record_event(log, session, EventKind.STUDY_HELD, now, study_instance_uid=uid, **facts)
     outcome = "the results that were not sent are held" if waits else "nothing waits to be sent"
-    already = f"; {', '.join(sent)} already had results for the patient as the images name her" if sent else ""
     reason = f"{change.reason}; {outcome}{already}"
     facts = EventDetail(reason=reason, control_id=control_id, sent_to=sent)
     record_event(log, session, EventKind.PATIENT_CHANGED, now, study_instance_uid=uid, **facts)

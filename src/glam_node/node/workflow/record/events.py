@@ -27,10 +27,13 @@ def record_event(
     study_instance_uid: str = "",
     **detail: Unpack[EventDetail],
 ) -> None:
-    """Record an event in the transaction of its change and log it, as a warning if `detail` includes a failure."""
+    """Record an event in the transaction of its change and log it.
+
+    It is a warning if `detail` includes a failure, or destinations that have results on the wrong patient.
+    """
     audit.record(session, kind, now, study_instance_uid=study_instance_uid, **detail)
     study = {"study_instance_uid": study_instance_uid} if study_instance_uid else {}
-    (log.warning if detail.get("failure") else log.info)(str(kind), **study, **detail)
+    (log.warning if detail.get("failure") or detail.get("sent_to") else log.info)(str(kind), **study, **detail)
 
 
 def record_delivery_event(
