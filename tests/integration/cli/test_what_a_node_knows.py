@@ -12,10 +12,12 @@ from sqlalchemy import text, update
 
 from glam_node.inference.threshold import ThresholdPredictor
 from glam_node.node.bootstrap import build_node
-from glam_node.node.db import audit
+from glam_node.node.db import audit, priors
 from glam_node.node.db.tables import EventRow, StudyRow
+from glam_node.node.domain.archived import ArchivedStudy
 from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.job import JobState
+from glam_node.node.domain.prior import PriorPlan, SearchState
 from glam_node.node.domain.study import StudyState
 from glam_node.node.workflow.assemble.completion import close_complete_studies
 from glam_node.settings.load import load_settings
@@ -277,3 +279,33 @@ def test_a_database_that_cannot_be_used_is_told_apart_by_its_version(site: Site,
     with site.bench.sessions.begin() as session:
         session.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
     assert told in glam_node("--settings", site.settings_path, "status", expect=1).stderr
+
+
+def test_status_says_who_waits_for_prior_exams_and_why_they_came_too_late(site: Site, exam: list[Dataset]) -> None:
+    uid = reported(site, exam)
+    plan = PriorPlan("rules.all", "pacs", 1, 365, 60.0, analyse=True, send=False)
+    with site.bench.sessions.begin() as session:
+        priors.open_search(session, uid, plan, datetime.now(UTC))
+    assert "prior exams  1 study waiting for them" in glam_node("--settings", site.settings_path, "status").stdout
+    with site.bench.sessions.begin() as session:
+        priors.set_searched(session, uid, "PACS does not answer.", is_searched=False)
+        priors.close(session, uid, SearchState.EXPIRED)
+    told = glam_node("--settings", site.settings_path, "status").stdout
+    assert "waiting for them" not in told
+    assert "prior exams  too late for 1 study in the last day" in told
+    assert "1 study: PACS does not answer." in told
+    state = json.loads(glam_node("--settings", site.settings_path, "status", "--json").stdout)
+    assert state["priors"] == {"waiting": 0, "late": {uid: "PACS does not answer."}}
+
+
+def test_a_prior_exam_names_the_study_that_it_was_fetched_for(site: Site, exam: list[Dataset]) -> None:
+    uid = reported(site, exam)
+    plan = PriorPlan("rules.all", "pacs", 1, 365, 60.0, analyse=True, send=False)
+    with site.bench.sessions.begin() as session:
+        session.execute(update(StudyRow).values(state=StudyState.RETIRED))
+        priors.open_search(session, "1.2.3", plan, NOW)
+        priors.add_found(session, "1.2.3", [ArchivedStudy(uid, study_date="20230405")])
+        session.flush()
+        assert priors.begin_fetch(session, "1.2.3", uid)
+    told = glam_node("--settings", site.settings_path, "study", "show", uid).stdout
+    assert "Fetched as a prior exam of study 1.2.3" in told

@@ -12,11 +12,12 @@ from pydicom.dataset import Dataset
 from glam_node.inference.findings import FindingKind
 from glam_node.inference.mammogram import Laterality
 from glam_node.inference.phantom import make_exam
-from glam_node.node.db import backlog, deliveries, job_restarts, jobs, priors, studies
+from glam_node.node.db import audit, backlog, deliveries, job_restarts, jobs, priors, studies
 from glam_node.node.db.changes import mark_changed
 from glam_node.node.db.tables import JobRow, PriorSearchRow, StudyRow
 from glam_node.node.domain.account import Actor, Order
 from glam_node.node.domain.archived import ArchivedSeries, ArchivedStudy, FoundStudies, StudyQuery, found_studies
+from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.job import InferenceJob, JobState, Priority
 from glam_node.node.domain.ports import Accept
 from glam_node.node.domain.prior import PriorPlan, PriorSearch, PriorState, SearchState
@@ -27,6 +28,7 @@ from glam_node.node.workflow.assemble.fetch_priors import AGAIN_AFTER, PriorFetc
 from glam_node.node.workflow.assemble.settle_priors import settle_priors
 from glam_node.node.workflow.operate.resend import Selection, resend
 from glam_node.node.workflow.receive.fetch_study import FetchOutcome
+from glam_node.node.workflow.record import recent_scores
 from glam_node.rules.grammar import parse
 from tests.unit.workflow.workbench import ASSEMBLY, Workbench
 
@@ -535,3 +537,32 @@ def test_exams_that_the_node_has_are_compared_although_the_archive_is_away(dispa
     assert dispatcher.search(uid).state is SearchState.EXPIRED
     assert dispatcher.run(uid)
     assert [one.study_instance_uid for one in dispatcher.job(uid).priors or ()] == [prior]
+
+
+def test_a_search_says_what_it_waits_for_and_which_came_too_late(dispatcher: Dispatcher, pacs: Pacs) -> None:
+    pacs.exams = [exam_at("20230405", 8)]
+    uid = dispatcher.submit(exam_at("20250405"))
+    assert dispatcher.search(uid).awaited == "sources.pacs has not answered which exams there are"
+    dispatcher.fetch()
+    assert dispatcher.search(uid).awaited == "the exam of 2023-04-05 is fetched, but not analysed yet"
+    began = dispatcher.bench.clock()
+    with dispatcher.bench.sessions() as session:
+        assert priors.count_open(session) == 1
+        assert priors.late_since(session, began) == []
+    dispatcher.bench.clock.turn(PLAN.wait_s + 1)
+    dispatcher.settle()
+    with dispatcher.bench.sessions() as session:
+        assert priors.count_open(session) == 0
+        assert [one.study_instance_uid for one in priors.late_since(session, began)] == [uid]
+        assert priors.late_since(session, dispatcher.bench.clock()) == []
+
+
+def test_scores_of_prior_exams_are_in_no_mean_of_recent_scores(
+    dispatcher: Dispatcher, pacs: Pacs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent_scores, "LEAST_ANALYSES", 1)
+    compared(dispatcher, pacs, exam_at("20250405"), exam_at("20230405", 8))
+    with dispatcher.bench.sessions() as session:
+        newest = audit.recent(session, EventKind.JOB_SUCCEEDED, 9)
+        assert [one.study_instance_uid for one in newest][1:] == pacs.fetched
+        assert recent_scores.recent_scores(session).means == newest[0].detail["mean_scores"]

@@ -1,6 +1,7 @@
 """The command `glam-node status`, which shows the work that waits and the work that needs a person."""
 
 import textwrap
+from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ REFUSALS = (
 )
 REFUSED_SHOWN, LOOKED_AT = 5, 100
 """Number of refusals of each kind to show, and number of the newest events to search for them."""
-GIVEN_UP_SHOWN = 5
+GIVEN_UP_SHOWN = LATE_SHOWN = 5
 IN_DOUBT_SHOWN = INCOMPLETE_SHOWN = HELD_SHOWN = 20
 ANALYSES = 1000
 """Number of the newest analyses to search for views that were not analysed."""
@@ -50,11 +51,23 @@ def status(ctx: typer.Context, settings: SettingsOption = None, as_json: JsonOpt
 
 
 def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
-    from glam_node.node.db import audit, backlog, canary, conflicts, deliveries, imaging_orders, jobs, standing, studies
+    from glam_node.node.db import (
+        audit,
+        backlog,
+        canary,
+        conflicts,
+        deliveries,
+        imaging_orders,
+        jobs,
+        priors,
+        standing,
+        studies,
+    )
     from glam_node.node.db.destinations import calls
     from glam_node.node.domain.alert import LEFT_OUT_WITHIN, REMEDIES
     from glam_node.node.domain.delivery import DeliveryState
 
+    since = datetime.now(UTC) - LEFT_OUT_WITHIN
     with sessions() as session:
         destinations: dict[str, dict[str, Any]] = {name: {} for name in settings.destinations}
         for (name, delivery_state), count in deliveries.counts(session).items():
@@ -72,7 +85,11 @@ def _state(sessions: "SessionFactory", settings: "Settings") -> dict[str, Any]:
             "held": standing.held(session),
             "orders": imaging_orders.counts(session),
             "orders_given_up": [one.failure for one in imaging_orders.given_up(session, GIVEN_UP_SHOWN)],
-            "left_out": backlog.left_out(session, REMEDIES, datetime.now(UTC) - LEFT_OUT_WITHIN),
+            "priors": {
+                "waiting": priors.count_open(session),
+                "late": {one.study_instance_uid: one.awaited for one in priors.late_since(session, since)},
+            },
+            "left_out": backlog.left_out(session, REMEDIES, since),
             "incomplete": _incomplete(audit.recent(session, EventKind.JOB_SUCCEEDED, ANALYSES)),
             "in_doubt": [{**asdict(one), "is_grave": one.is_grave} for one in conflicts.in_doubt(session)],
             "canary": _canary(canary.last_judged(session), canary.unfinished(session)),
@@ -119,6 +136,7 @@ def _print(state: dict[str, Any]) -> None:
             typer.echo(f"    last delivery failed: {row['last_failure']}")
     _print_canary(state["canary"])
     _print_orders(state["orders"], state["orders_given_up"])
+    _print_priors(state["priors"])
     _print_held(state["held"])
     _print_left_out(state["left_out"])
     _print_incomplete(state["incomplete"])
@@ -149,6 +167,17 @@ def _print_orders(counts: dict[str, int], given_up: list[str]) -> None:
         typer.echo(f"orders  {_counts(counts)}")
     for failure in dict.fromkeys(given_up):
         typer.echo(f"    not fetched: {failure}")
+
+
+def _print_priors(priors: dict[str, Any]) -> None:
+    """Print how many studies wait for prior exams, and why those of others came too late in the last day."""
+    if priors["waiting"]:
+        typer.echo(f"prior exams  {counted(priors['waiting'], 'study')} waiting for them")
+    if priors["late"]:
+        told = counted(len(priors["late"]), "study")
+        typer.echo(f"prior exams  too late for {told} in the last day; `glam-node study show UID` has the details")
+    for cause, count in Counter(priors["late"].values()).most_common(LATE_SHOWN):
+        typer.echo(f"    {counted(count, 'study')}: {cause}")
 
 
 def _print_held(studies: dict[str, str]) -> None:

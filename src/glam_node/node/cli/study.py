@@ -138,6 +138,8 @@ def _print_state(study: dict[str, Any], out: "Console") -> None:
     """Print the state of a study, its standing and the doubts about its images."""
     out.print(f"Study {study['study_instance_uid']}", style="bold")
     out.print(f"{study['state']}  {study['rule']}  {study['reason']}")
+    if study["fetched_for"]:
+        out.print(f"Fetched as a prior exam of study {study['fetched_for']}")
     if study["incomplete"]:
         out.print(f"{study['incomplete']}: the table of scores has the reasons")
     if study["standing"] != "FREE":

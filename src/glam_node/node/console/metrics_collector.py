@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
 from glam_node.node.bootstrap import Node
-from glam_node.node.db import audit, backlog, canary, conflicts, deliveries, jobs, studies
+from glam_node.node.db import audit, backlog, canary, conflicts, deliveries, jobs, priors, studies
 from glam_node.node.db.engine import reading
 from glam_node.node.domain.job import JobState
 from glam_node.node.observe import metrics
@@ -67,6 +67,8 @@ def _waiting(session: Session, node: Node, now: datetime) -> Iterator[Sample]:
     for destination in node.settings.destinations:
         oldest = pending[destination].oldest if destination in pending else None
         yield Sample(metrics.OLDEST_DELIVERY, _age(oldest, now), (destination,))
+    for state, count in priors.counts_since(session, now - timedelta(days=1)).items():
+        yield Sample(metrics.PRIOR_SEARCHES, count, (state.lower(),))
     last = studies.last_received_at(session)
     yield Sample(metrics.LAST_IMAGE, -1 if last is None else _age(last, now))
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import canary
@@ -55,10 +55,19 @@ def counts(session: Session, kinds: Sequence[EventKind]) -> dict[EventKind, int]
     return dict(counts)
 
 
-def recent(session: Session, kind: EventKind, limit: int) -> list[Event]:
-    """Return the last `limit` events of one kind, the newest first, without those about canaries."""
-    of_patients = EventRow.study_instance_uid.not_in(canary.ever())
-    query = select(EventRow).where(EventRow.event == kind, of_patients).order_by(EventRow.event_id.desc()).limit(limit)
+def recent(session: Session, kind: EventKind, limit: int, without: Select[str] | None = None) -> list[Event]:
+    """Return the last `limit` events of one kind, the newest first, without those about canaries.
+
+    Args:
+        session: Database session.
+        kind: The kind.
+        limit: The number of events.
+        without: The UIDs of studies whose events are left out, too.
+    """
+    query = select(EventRow).where(EventRow.event == kind, EventRow.study_instance_uid.not_in(canary.ever()))
+    if without is not None:
+        query = query.where(EventRow.study_instance_uid.not_in(without))
+    query = query.order_by(EventRow.event_id.desc()).limit(limit)
     return [as_event(row) for row in session.scalars(query)]
 
 

@@ -47,10 +47,27 @@ def recent(session: Session, limit: int) -> list[PriorSearch]:
     return _found(session, select(PriorSearchRow).order_by(PriorSearchRow.opened_at.desc()).limit(limit))
 
 
+def late_since(session: Session, since: datetime) -> list[PriorSearch]:
+    """Return the searches whose time was over since `since` before their prior exams were ready, the newest first."""
+    late = PriorSearchRow.state == SearchState.EXPIRED, PriorSearchRow.until >= since
+    return _found(session, select(PriorSearchRow).where(*late).order_by(PriorSearchRow.until.desc()))
+
+
+def count_open(session: Session) -> int:
+    """Return the number of studies whose analysis waits for prior exams."""
+    return session.scalar(select(func.count()).where(PriorSearchRow.state == SearchState.OPEN)) or 0
+
+
+def fetched_studies() -> Select[str]:
+    """Return the query for the UIDs of studies that the node has only as prior exams."""
+    return select(PriorStudyRow.prior_study_instance_uid).where(PriorStudyRow.fetched_for_this)
+
+
 def counts_since(session: Session, since: datetime) -> dict[SearchState, int]:
     """Return the number of searches that were opened since a time, by state."""
     query = select(PriorSearchRow.state, func.count()).where(PriorSearchRow.opened_at >= since)
-    return {SearchState(state): count for state, count in session.execute(query.group_by(PriorSearchRow.state))}
+    counted = session.execute(query.group_by(PriorSearchRow.state))
+    return dict.fromkeys(SearchState, 0) | {SearchState(state): count for state, count in counted}
 
 
 def add_found(session: Session, study_instance_uid: str, found: Iterable[ArchivedStudy]) -> None:

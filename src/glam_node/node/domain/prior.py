@@ -109,6 +109,21 @@ class PriorSearch:
         waits = any(one.state in (PriorState.FOUND, PriorState.FETCHED) for one in self.priors)
         return self.is_searched and (len(self.ready) >= self.plan.count or not waits)
 
+    @property
+    def awaited(self) -> str:
+        """The reason why prior exams are still awaited, or came too late."""
+        if self.failure:
+            return self.failure
+        if not self.is_searched:
+            return f"sources.{self.plan.source} has not answered which exams there are"
+        steps = {PriorState.FOUND: "not fetched yet", PriorState.FETCHED: "fetched, but not analysed yet"}
+        waiting = [
+            f"the exam of {shown_date(one.study_date)} is {steps[one.state]}"
+            for one in self.priors
+            if one.state in steps
+        ]
+        return "; ".join(waiting)
+
     def outcome(self) -> str:
         """Return the outcome in words."""
         found = f"{len(self.ready)} of {counted(self.plan.count, 'prior exam')} to compare"

@@ -57,6 +57,11 @@ CANARY_DURATION = Metric(
     "Seconds from the last C-STORE to the last result of the last canary that passed; absent if none has.",
 )
 CANARIES = Metric("glam_node_canaries", "Canaries with a verdict, of the last 90 days.", ("verdict",))
+PRIOR_SEARCHES = Metric(
+    "glam_node_prior_searches",
+    "Studies of the last day that wait for prior exams (open), got them in time (done), or too late (expired).",
+    ("state",),
+)
 EVENTS = Metric("glam_node_events", "Recorded events by kind.", ("event",))
 
 METRICS = (
@@ -75,6 +80,7 @@ METRICS = (
     CANARY_PASSED,
     CANARY_DURATION,
     CANARIES,
+    PRIOR_SEARCHES,
     EVENTS,
 )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from glam_node.inference.findings import Findings
-from glam_node.node.db import audit, conflicts, deliveries, jobs
+from glam_node.node.db import audit, conflicts, deliveries, jobs, priors
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.conflict import CONTENT, GRAVE, Conflict, describe_differences
 from glam_node.node.domain.delivery import Delivery
@@ -90,6 +90,7 @@ def describe(study: Study, policy: EligibilityPolicy, sessions: SessionFactory, 
         timeline = audit.timeline(session, uid)
         newer = conflicts.open_of_study(session, uid)
         findings = latest_findings(root, its_jobs)
+        fetched_by = priors.searches_that_fetched(session, [uid]).get(uid)
         prior_exams = describe_priors(session, uid, its_jobs, findings)
     analyses = [event for event in timeline if event.kind is EventKind.JOB_SUCCEEDED]
     superseded = {job.job_id for job in its_jobs if job.state is JobState.SUPERSEDED}
@@ -105,6 +106,7 @@ def describe(study: Study, policy: EligibilityPolicy, sessions: SessionFactory, 
         "algorithm": algorithm_label(findings) if findings else "",
         "scores": scores(findings) if findings else [],
         "priors": prior_exams,
+        "fetched_for": fetched_by.study_instance_uid if fetched_by else "",
         "deliveries": sorted(described, key=lambda one: (one["superseded"], one["destination"])),
         "timeline": [{"at": event.at, "event": event.kind, "detail": event.detail} for event in timeline],
     }

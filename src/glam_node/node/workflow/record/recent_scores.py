@@ -6,7 +6,7 @@ from statistics import mean
 
 from sqlalchemy.orm import Session
 
-from glam_node.node.db import audit
+from glam_node.node.db import audit, priors
 from glam_node.node.domain.event import EventKind
 from glam_node.node.observe.metrics import LEAST_ANALYSES, RECENT_ANALYSES
 
@@ -21,8 +21,12 @@ class RecentScores:
 
 
 def recent_scores(session: Session) -> RecentScores:
-    """Return the scores of the last RECENT_ANALYSES analyses, counting only those of the current algorithm."""
-    analyses = [event.detail for event in audit.recent(session, EventKind.JOB_SUCCEEDED, RECENT_ANALYSES)]
+    """Return the scores of the last RECENT_ANALYSES analyses, counting only those of the current algorithm.
+
+    Prior exams do not count: they are older, and of patients who come again.
+    """
+    newest = audit.recent(session, EventKind.JOB_SUCCEEDED, RECENT_ANALYSES, priors.fetched_studies())
+    analyses = [event.detail for event in newest]
     with_scores = [detail for detail in analyses if detail.get("mean_scores")]
     present = [detail for detail in with_scores if detail["algorithm_version"] == with_scores[0]["algorithm_version"]]
     if len(present) < LEAST_ANALYSES:
