@@ -165,7 +165,9 @@ def test_results_of_a_blind_read_are_sent_once_the_report_of_the_first_reader_is
         assert hospital.send(place.port, hospital.reported(pid, accession, sender="READER|")) == "AA"
     study = place.send_exam(820 + number, f"P-{number}", accession, StationName="BLIND")
     if not is_early:
-        assert place.site.wait_for(study)["standing"] == "HELD"
+        held = place.site.wait_for(study)
+        assert held["standing"] == "HELD"
+        assert held["standing_reason"].endswith("holds the results until a person or an HL7 message releases the study")
         for early in (hospital.reported(pid, accession, "P"), hospital.reported(hospital.patient("P-99"), accession)):
             assert hospital.send(place.port, early) == "AA"
         place.site.send_exam(829)
@@ -173,7 +175,9 @@ def test_results_of_a_blind_read_are_sent_once_the_report_of_the_first_reader_is
         done = hospital.ordered(pid, accession, control="SC", status="CM")
         assert hospital.send(place.port, done) == "AA"
     place.site.wait_for_deliveries(study)
-    assert "the first read is done" in place.reasons(study, "study_released")
+    told = place.reasons(study, "study_released")
+    assert "the first read is done" in told
+    assert "until a person" not in told
     assert len(place.delivered(study)) > 0
 
 

@@ -8,7 +8,7 @@ from glam_node.node.domain.imaging_order import OrderMessage, OrderStep
 from glam_node.node.domain.job import Priority
 from glam_node.node.domain.stated_patient import PatientIdentifier
 from glam_node.node.hl7.answer import Rejected
-from glam_node.node.hl7.message import Message, parse
+from glam_node.node.hl7.message import Message, NotHL7, parse
 from glam_node.node.hl7.orders import announced_orders
 from glam_node.node.hl7.patients import merges, stated_patient
 
@@ -65,7 +65,9 @@ def test_a_merge_without_both_identifiers_is_rejected(segments: tuple[str, ...])
     ("control", "status", "step"),
     [
         ("NW", "", OrderStep.PLACED),
-        ("XO", "SC", OrderStep.PLACED),
+        ("XO", "SC", OrderStep.CHANGED),
+        ("HD", "", OrderStep.ON_HOLD),
+        ("RL", "", OrderStep.PLACED),
         ("CA", "", OrderStep.CANCELLED),
         ("SC", "CA", OrderStep.CANCELLED),
         ("SC", "CM", OrderStep.COMPLETED),
@@ -142,3 +144,21 @@ def test_a_report_counts_when_it_is_final_or_corrected(status: str, step: OrderS
 )
 def test_the_scheduled_time_has_a_time_zone(stated: str, moment: datetime | None) -> None:
     assert one_order("ORC|NW", f"TQ1|1||||||{stated}", "OBR|1" + "|" * 17 + "A-1").scheduled_at == moment
+
+
+@pytest.mark.parametrize("status", ["", "CM", "CA"])
+def test_an_unknown_order_control_is_rejected_with_its_place(status: str) -> None:
+    with pytest.raises(Rejected, match="It knows NW") as caught:
+        one_order(f"ORC|ZZ||||{status}", "OBR|1" + "|" * 17 + "A-1")
+    assert (caught.value.code, caught.value.segment, caught.value.field) == ("103", "ORC", 1)
+
+
+def test_a_missing_accession_number_is_placed_in_a_segment_that_is_there() -> None:
+    with pytest.raises(Rejected) as caught:
+        one_order("ORC|NW", "OBR|1")
+    assert (caught.value.segment, caught.value.field) == ("OBR", 18)
+
+
+def test_an_unknown_character_set_is_named_as_unknown() -> None:
+    with pytest.raises(NotHL7, match=r"does not know\. It knows UNICODE UTF-8, 8859/1"):
+        parse(b"MSH|^~\\&|RIS||||||ORM^O01|1|P|2.5.1||||||KLINGON\r")

@@ -131,3 +131,15 @@ def test_a_look_is_not_repeated_by_another_process_while_it_lasts(bench: Workben
     assert fetches(bench, Archive()).look() is None
     bench.clock.turn(31)
     assert fetches(bench, Archive()).look() == 0.0
+
+
+def test_an_order_on_hold_is_not_fetched_until_it_is_released(bench: Workbench) -> None:
+    assert place(bench, OrderStep.ON_HOLD) == "order on hold, fetch WITHDRAWN"
+    assert place(bench, OrderStep.CHANGED) == "order changed, fetch WITHDRAWN"
+    assert place(bench) == "order placed, fetch WAITING"
+
+
+def test_a_change_of_an_order_that_is_not_known_has_its_study_fetched(bench: Workbench) -> None:
+    assert place(bench, OrderStep.CHANGED) == "order changed, fetch WAITING"
+    assert place(bench, OrderStep.CANCELLED) == "order cancelled, fetch WITHDRAWN"
+    assert place(bench, OrderStep.CHANGED) == "order changed, fetch WITHDRAWN"

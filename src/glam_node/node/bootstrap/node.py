@@ -102,6 +102,7 @@ def build_node(settings: Settings) -> Node:
         kinds=kind_policy(settings),
         least_free_bytes=settings.storage.pause_free_bytes,
         site=tuple(rule for rule in site_rules(settings) if rule.of_results),
+        released_by="a person or an HL7 message" if settings.hl7.port and settings.hl7.release_on else "a person",
     )
     return Node(
         settings=settings,

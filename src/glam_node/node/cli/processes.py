@@ -22,7 +22,8 @@ def serve(ctx: typer.Context, settings: SettingsOption = None) -> None:
         chosen = configured.console
         scheme = "http" if chosen.certificate is None else "https"
         console = f", console at {scheme}://{chosen.host}:{chosen.port}" if chosen.port else ""
-        typer.echo(f"glam-node: {_listening(configured, port)}{console}")
+        hospital = f", HL7 at {configured.hl7.host}:{configured.hl7.port}" if configured.hl7.port else ""
+        typer.echo(f"glam-node: {_listening(configured, port)}{hospital}{console}")
 
     all_in_one.serve(configured, settings_path(ctx, settings), ready)
 

@@ -167,6 +167,13 @@ def _print_orders(counts: dict[str, int], given_up: list[str]) -> None:
         typer.echo(f"orders  {_counts(counts)}")
     for failure in dict.fromkeys(given_up):
         typer.echo(f"    not fetched: {failure}")
+    if given_up:
+        typer.echo(
+            "    what to do: `glam-node archive fetch SOURCE --accession NUMBER` fetches one; a new message of the RIS"
+        )
+        typer.echo(
+            "    about the order (NW or XO) makes the node look again. The console's page Queue lists the orders."
+        )
 
 
 def _print_priors(priors: dict[str, Any]) -> None:

@@ -13,7 +13,10 @@ class OrderStep(StrEnum):
     """Step of an order that a message announces."""
 
     PLACED = "placed"
-    """The order is new or changed."""
+    """The order is new, or released after it was on hold."""
+    CHANGED = "changed"
+    ON_HOLD = "on hold"
+    """The study is not fetched until the order is released."""
     COMPLETED = "completed"
     CANCELLED = "cancelled"
     REPORTED = "reported"
@@ -56,7 +59,7 @@ class FetchState(StrEnum):
     """The node looks for the study at the source, or waits for its scheduled time."""
     FETCHED = "FETCHED"
     WITHDRAWN = "WITHDRAWN"
-    """The order was cancelled."""
+    """The order was cancelled, or is on hold."""
     GIVEN_UP = "GIVEN_UP"
     """The study was not found, or not fetched, within hl7.fetch_time; `failure` says why."""
 

@@ -95,7 +95,10 @@ def parse(data: bytes, undeclared: str = "") -> Message:
     separator, encoding = _separators(data)
     try:
         text = data.decode(_codec(data, separator, undeclared))
-    except (UnicodeDecodeError, LookupError):
+    except LookupError:
+        known = ", ".join(_CODECS)
+        raise NotHL7(f"declares in MSH-18 a character set that the node does not know. It knows {known}") from None
+    except UnicodeDecodeError:
         raise NotHL7("is not in the character set that MSH-18 declares") from None
     lines = [line for line in text.replace("\n", "\r").split("\r") if line.strip()]
     segments = [Segment(tuple(line.split(separator)), encoding) for line in lines]

@@ -17,7 +17,15 @@ _PRIORITIES = {
     **dict.fromkeys(("R", "ROUTINE"), Priority.SCREENING),
 }
 """Priorities of HL7 table 0485 and words that systems write in their place; with others the sender's counts."""
-_CANCEL = ("CA", "OC", "CR", "DC", "OD", "DR")
+_STEPS = {
+    **dict.fromkeys(("NW", "RP", "RO", "RU", "PA", "CH", "RL", "OE", "OR"), OrderStep.PLACED),
+    **dict.fromkeys(("XO", "XX", "XR"), OrderStep.CHANGED),
+    **dict.fromkeys(("HD", "OH", "HR"), OrderStep.ON_HOLD),
+    **dict.fromkeys(("CA", "OC", "CR", "DC", "OD", "DR"), OrderStep.CANCELLED),
+    **dict.fromkeys(("", "SC", "SR", "SS", "SN", "NA", "OK", "RE", "RR", "RQ"), OrderStep.NOTED),
+    **dict.fromkeys(("UA", "UC", "UD", "UH", "UM", "UR", "UX"), OrderStep.NOTED),
+}
+"""Steps by ORC-1, of HL7 table 0119."""
 _STATUS_STEPS = {"CM": OrderStep.COMPLETED, "CA": OrderStep.CANCELLED, "DC": OrderStep.CANCELLED}
 _FINAL = ("F", "C")
 _STUDY = ("113014", "110180")
@@ -83,7 +91,7 @@ def _order(group: _Group, patient: PatientIdentifier, fields: Sequence[str], *, 
             f"No Accession Number in {names} and no Study Instance UID: nothing can be matched. Set "
             "hl7.accession_number to the fields that have it.",
             "101",
-            *_place(fields[0]),
+            *_place(next((one for one in fields if group.first(one.partition("-")[0])), fields[-1])),
         )
     return OrderMessage(
         _report_step(group) if is_report else _order_step(group),
@@ -120,11 +128,11 @@ def _observed(group: _Group) -> Iterator[str]:
 
 def _order_step(group: _Group) -> OrderStep:
     control, status = group.component("ORC", 1), group.component("ORC", 5)
-    if control in _CANCEL:
-        return OrderStep.CANCELLED
-    if status in _STATUS_STEPS:
-        return _STATUS_STEPS[status]
-    return OrderStep.NOTED if control in ("SC", "SR", "OK", "UA", "UX", "") else OrderStep.PLACED
+    step = _STEPS.get(control)
+    if step is None:
+        known = ", ".join(code for code in _STEPS if code)
+        raise Rejected(f"ORC-1 is no order control that the node knows. It knows {known}.", "103", "ORC", 1)
+    return step if step is OrderStep.CANCELLED else _STATUS_STEPS.get(status, step)
 
 
 def _report_step(group: _Group) -> OrderStep:

@@ -80,6 +80,8 @@ class InferenceContext:
     """Free bytes in the storage root below which no job is started."""
     site: tuple[SiteRule, ...] = ()
     """The site's rules about results, in their order."""
+    released_by: str = "a person"
+    """Who releases the studies that such a rule holds, for people."""
 
     @property
     def destinations(self) -> tuple[str, ...]:

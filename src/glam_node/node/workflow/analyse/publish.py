@@ -259,7 +259,7 @@ def _hand_over(
     if study is not None and study.state is StudyState.SUBMITTED and not job.is_notice:
         because = (study.rule, study.reason) if decision is None else (decision.rule.title, decision.reason)
         study = studies.set_state(session, study, StudyState.REPORTED, *because)
-        hold_results(session, study, queued, decision, now)
+        hold_results(session, study, queued, decision, now, context.released_by)
         notify(session, study, decision, now)
     _record_results(session, job, written, now)
     detail = success_detail(job, findings, queued, context)

@@ -104,14 +104,28 @@ def notify(session: Session, study: Study, decision: ResultDecision | None, now:
 
 
 def hold_results(
-    session: Session, study: Study, queued: Sequence[Delivery], decision: ResultDecision | None, now: datetime
+    session: Session,
+    study: Study,
+    queued: Sequence[Delivery],
+    decision: ResultDecision | None,
+    now: datetime,
+    released_by: str = "a person",
 ) -> None:
-    """Hold a study whose rule says so before its results are sent, unless it is held or set aside already."""
+    """Hold a study whose rule says so before its results are sent, unless it is held or set aside already.
+
+    Args:
+        session: A session in a transaction.
+        study: The study.
+        queued: Its results.
+        decision: The decision of a rule about the results; None if none holds.
+        now: The time.
+        released_by: Who releases the study, for people.
+    """
     waits = any(one.state is DeliveryState.PENDING for one in queued)
     if decision is None or decision.rule.action is not Action.HOLD or study.standing is not Standing.FREE or not waits:
         return
     until = decision.held_until(now)
-    end = "a person releases the study" if until is None else f"{until:%Y-%m-%d %H:%M:%S} UTC"
+    end = f"{released_by} releases the study" if until is None else f"{until:%Y-%m-%d %H:%M:%S} UTC"
     reason = f"{decision.rule.title} holds the results until {end}"
     set_standing(session, study, Standing.HELD, reason, until, Holder.RULE)
     facts = EventDetail(rule=decision.rule.title, reason=reason, was=str(study.standing))

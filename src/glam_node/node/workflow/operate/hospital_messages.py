@@ -158,7 +158,8 @@ class HospitalMessages:
     def _checked_type(self, header: Message) -> str:
         application, facility = _sender(header)
         if not self._policy.admits(application, facility):
-            raise Rejected("MSH-3 and MSH-4 are not in hl7.senders.", "103", "MSH", 3)
+            is_known = any(name == application for name, _ in self._policy.senders)
+            raise Rejected("MSH-3 and MSH-4 are not in hl7.senders.", "103", "MSH", 4 if is_known else 3)
         if self._policy.application and header.header.component(5) != self._policy.application:
             raise Rejected("MSH-5 is not hl7.application: the message is for another system.", "103", "MSH", 5)
         if not header.control_id:

@@ -44,13 +44,27 @@ def take_order(session: Session, message: OrderMessage, policy: OrderPolicy, con
         changes["cancelled"] = True
         if known is not None and known.fetch_state is FetchState.WAITING:
             changes |= {"fetch_state": FetchState.WITHDRAWN, "next_attempt_at": None}
-    elif message.step is OrderStep.PLACED:
+    elif message.step is OrderStep.ON_HOLD:
+        changes |= _withdrawn(known, policy)
+    elif message.step is OrderStep.PLACED or (message.step is OrderStep.CHANGED and not _is_stopped(known)):
         changes |= {"cancelled": False, **_fetch(message, known, policy, now)}
     order = imaging_orders.merge_message(session, message, now, **changes)
     for uid in imaging_orders.studies_of(session, order):
         _tell_study(session, uid, order, message, control_id, now)
     fetches = f", fetch {order.fetch_state}" if order.fetch_state else ""
     return f"order {message.step}{fetches}"
+
+
+def _withdrawn(known: ImagingOrder | None, policy: OrderPolicy) -> dict[str, Any]:
+    """Return that the node does not look for the study, unless it was fetched."""
+    if not policy.fetches or (known is not None and known.fetch_state is FetchState.FETCHED):
+        return {}
+    return {"fetch_state": FetchState.WITHDRAWN, "next_attempt_at": None}
+
+
+def _is_stopped(known: ImagingOrder | None) -> bool:
+    """Return whether an order was cancelled or is on hold: a change of its facts does not make it go on."""
+    return known is not None and (known.cancelled or known.fetch_state is FetchState.WITHDRAWN)
 
 
 def _fetch(message: OrderMessage, known: ImagingOrder | None, policy: OrderPolicy, now: datetime) -> dict[str, Any]:
@@ -70,7 +84,7 @@ def _tell_study(
     if study is None:
         return
     facts = EventDetail(step=str(message.step), control_id=control_id)
-    if message.step is OrderStep.PLACED and order.priority is not None:
+    if message.step in (OrderStep.PLACED, OrderStep.CHANGED) and order.priority is not None:
         job_restarts.set_priority(session, uid, order.priority)
         facts["priority"] = order.priority.name.lower()
     record_event(log, session, EventKind.ORDER_RECEIVED, now, study_instance_uid=uid, **facts)

@@ -94,7 +94,7 @@ def free_after_first_read(session: Session, study: Study, read_at: datetime, now
     if study.standing is not Standing.HELD:
         return False
     _free(session, study, now)
-    reason = f"the first read is done, as a message of {read_at:%Y-%m-%d %H:%M:%S} UTC says: {study.standing_reason}"
+    reason = f"the first read is done, as an HL7 message of {read_at:%Y-%m-%d %H:%M:%S} UTC says: the results are sent"
     facts = EventDetail(was=str(study.standing), reason=reason)
     record_event(log, session, EventKind.STUDY_RELEASED, now, study_instance_uid=study.study_instance_uid, **facts)
     return True
