@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from glam_node.node.db import audit, canary, deliveries, jobs, studies
 from glam_node.node.db.engine import SessionFactory
-from glam_node.node.domain.canary import CanaryRun, CanaryState, Observation
+from glam_node.node.domain.canary import AE_TITLE, CanaryRun, CanaryState, Observation
 from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.instance import StudyAttributes
 from glam_node.node.domain.job import JobState
@@ -44,7 +44,7 @@ def test_the_study_of_a_canary_counts_nowhere_and_is_deleted_without_its_events(
     with sessions.begin() as session:
         run = canary.request(session, NOW, scheduled=False)
         canary.begin_sending(session, run, "code")
-        instance = sop_instance(study_instance_uid=run.study_instance_uid)
+        instance = sop_instance(study_instance_uid=run.study_instance_uid, calling_ae_title=AE_TITLE)
         studies.add_instance(session, instance, StudyAttributes(patient_id="CANARY"))
         jobs.add(session, run.study_instance_uid, [instance.sop_instance_uid], "digest", NOW)
         audit.record(session, EventKind.JOB_FAILED, NOW, study_instance_uid=run.study_instance_uid)
@@ -58,6 +58,7 @@ def test_the_study_of_a_canary_counts_nowhere_and_is_deleted_without_its_events(
         assert [event.study_instance_uid for event in audit.recent(session, EventKind.JOB_FAILED, 5)] == ["1.2.3"]
         (job,) = jobs.of_study(session, run.study_instance_uid)
         assert job.state is JobState.PENDING
+        assert not canary.others_images(session, run)
     with sessions.begin() as session:
         assert canary.delete_study(session, run, "a remark") == [job.job_id]
     with sessions() as session:

@@ -9,15 +9,17 @@ from pathlib import Path
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from sqlalchemy import select, update
 
 from glam_node import __version__
 from glam_node.inference.canary_exam import LESIONS_FILE
 from glam_node.node.db import audit, backlog, canary, deliveries, jobs, studies
-from glam_node.node.db.tables import CanaryRow
-from glam_node.node.domain.canary import CanaryRun, CanaryState, Observation, deviations
+from glam_node.node.db.tables import CanaryRow, InstanceRow
+from glam_node.node.domain.canary import AE_TITLE, CanaryRun, CanaryState, Observation, deviations
 from glam_node.node.domain.event import EventKind
 from glam_node.node.domain.ports import OutgoingInstance, StoreOutcome
-from glam_node.node.workflow.operate.canary import Canaries, CanaryPolicy
+from glam_node.node.domain.study import StudyState
+from glam_node.node.workflow.operate.canary import NOT_ITS_OWN, Canaries, CanaryPolicy
 from tests.unit.workflow import workbench
 from tests.unit.workflow.workbench import Workbench
 
@@ -41,7 +43,7 @@ class Field:
             return [self.answer]
         with self.bench.sessions() as session:
             assert canary.admitted_study(session, pass_code)
-        self.bench.receive(*(pydicom.dcmread(one.path) for one in images))
+        self.bench.receive(*(pydicom.dcmread(one.path) for one in images), calling_ae_title=AE_TITLE)
         return [StoreOutcome(one.sop_instance_uid, True, 0, False, "") for one in images]
 
     def steps(self, number: int = 1) -> CanaryRun | None:
@@ -102,6 +104,21 @@ def test_a_canary_is_due_at_once_and_then_after_every(field: Field) -> None:
     later = field.steps()
     assert later is not None
     assert (later.state, later.run_id) == (CanaryState.REQUESTED, run.run_id + 1)
+
+
+def test_a_study_of_a_canary_with_images_of_another_sender_is_kept_and_counted(field: Field) -> None:
+    run = passed(field)
+    uid = run.study_instance_uid
+    with field.bench.sessions.begin() as session:
+        one = select(InstanceRow.sop_instance_uid).where(InstanceRow.study_instance_uid == uid).limit(1)
+        others = update(InstanceRow).where(InstanceRow.sop_instance_uid == one.scalar_subquery())
+        session.execute(others.values(calling_ae_title="MODALITY"))
+    after = field.steps(2)
+    assert after is not None
+    assert after.remark == NOT_ITS_OWN
+    assert files_about(field.bench.store.root, uid)
+    with field.bench.sessions() as session:
+        assert studies.counts_by_state(session) == {StudyState.REPORTED: 1}
 
 
 def test_a_canary_goes_only_to_its_own_destinations_whatever_the_rules_say(field: Field) -> None:

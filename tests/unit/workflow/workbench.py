@@ -1,7 +1,7 @@
 """A node without processes: a database, a disk, a clock to set, and archives that answer as a test wants."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -139,14 +139,14 @@ class Workbench:
             site=tuple(rule for rule in self.site if rule.of_results),
         )
 
-    def receive(self, *images: Dataset) -> None:
+    def receive(self, *images: Dataset, calling_ae_title: str = "MODALITY") -> None:
         """Store the images on disk and in the database."""
         for image in images:
             relative = f"instances/{image.StudyInstanceUID}/{image.SOPInstanceUID}.dcm"
             path = self.store.resolve(relative)
             write_durably(path, b"")
             image.save_as(path, enforce_file_format=True)
-            self.record(self._instance(image, relative))
+            self.record(replace(self._instance(image, relative), calling_ae_title=calling_ae_title))
 
     def record(self, *instances: SOPInstance) -> None:
         """Store the instances in the database, without files."""

@@ -17,7 +17,7 @@ from glam_node.node.db.tables import (
     JobRow,
     StudyRow,
 )
-from glam_node.node.domain.canary import JUDGED, UNFINISHED, CanaryRun, CanaryState, Observation
+from glam_node.node.domain.canary import AE_TITLE, JUDGED, UNFINISHED, CanaryRun, CanaryState, Observation
 
 
 def present() -> Select[str]:
@@ -163,6 +163,17 @@ def finish(
         stages=[list(stage) for stage in stages],
         present=bool(session.scalar(select(stored))),
     )
+
+
+def keep_study(session: Session, run: CanaryRun, remark: str) -> None:
+    """Record that the canary's study stays, and counts from now on like those of patients."""
+    session.execute(update(CanaryRow).where(CanaryRow.run_id == run.run_id).values(present=False, remark=remark))
+
+
+def others_images(session: Session, run: CanaryRun) -> bool:
+    """Return whether the canary's study has images that the canary did not send."""
+    of_study = InstanceRow.study_instance_uid == run.study_instance_uid
+    return bool(session.scalar(select(exists().where(of_study, InstanceRow.calling_ae_title != AE_TITLE))))
 
 
 def delete_study(session: Session, run: CanaryRun, remark: str) -> list[str]:

@@ -41,6 +41,9 @@ Withdraw = Callable[[Progress], str]
 """Function that withdraws the delivered results; it returns what could not be withdrawn, in words."""
 
 
+NOT_ITS_OWN = "The study has images that the canary did not send, so it was neither withdrawn nor removed."
+
+
 @dataclass(frozen=True, slots=True)
 class CanaryPolicy:
     """Settings of the canary."""
@@ -160,7 +163,14 @@ class Canaries:
         log.info("canary_passed", study_instance_uid=run.study_instance_uid, stages=dict(verdict.stages))
 
     def _remove(self, run: CanaryRun) -> None:
-        """Withdraw the results of a canary, and remove its study."""
+        """Withdraw the results of a canary, and remove its study; one with images of another sender stays as it is."""
+        with self._sessions.begin() as session:
+            kept = canary.others_images(session, run)
+            if kept:
+                canary.keep_study(session, run, NOT_ITS_OWN)
+        if kept:
+            log.warning("canary_not_removed", study_instance_uid=run.study_instance_uid, reason=NOT_ITS_OWN)
+            return
         progress = progress_of(reading(self._sessions), run.study_instance_uid)
         remark = self._withdraw(progress) if progress is not None else ""
         if remark:
