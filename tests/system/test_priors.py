@@ -138,6 +138,7 @@ def test_an_exam_is_analysed_in_time_although_the_archive_is_away(plain: Orthanc
         assert told["priors"]["state"] == "EXPIRED"
         assert time.monotonic() - begun > 4
         assert "away" in told["priors"]["outcome"]
+        site.wait_for_deliveries(late)
         (report,) = objects(tmp_path / "results")
         assert "PertinentOtherEvidenceSequence" not in report
         for fact in PATIENT.values():
