@@ -163,7 +163,9 @@ def counts(session: Session) -> dict[str, int]:
 def rename_patient(session: Session, prior: PatientIdentifier, surviving: PatientIdentifier) -> None:
     """Give the orders of a Patient ID that was merged the ID that survives."""
     for row in session.scalars(select(ImagingOrderRow).where(ImagingOrderRow.patient_id == prior.value)).all():
-        if {row.assigning_authority.casefold(), prior.authority.casefold()} - {"", prior.authority.casefold()}:
+        if row.assigning_authority.casefold() not in ("", prior.authority.casefold()):
+            continue
+        if prior.universal_id and not row.assigning_authority:  # perhaps of another authority: orders keep no OID
             continue
         key = order_key(row.accession_number or row.study_instance_uid, surviving.value)
         if session.get(ImagingOrderRow, key) is not None:

@@ -77,7 +77,9 @@ def settle(session: Session, study_instance_uid: str, now: datetime) -> None:
 
 def add_merge(session: Session, merge: PatientMerge, now: datetime) -> None:
     """Record a merge, for studies that arrive later with the prior Patient ID."""
-    key = hashlib.sha256(f"{merge.prior.authority.casefold()}\0{merge.prior.value}".encode()).hexdigest()
+    prior = merge.prior
+    parts = [prior.authority.casefold(), prior.value] + ([prior.universal_id] if prior.universal_id else [])
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     values = {"prior_patient_id": merge.prior.value, "merge": asdict(merge), "at": now}
     insert_missing(session, PatientMergeRow, [{"merge_key": key, **values}])
     row = session.get_one(PatientMergeRow, key, populate_existing=True)
@@ -90,21 +92,24 @@ def merges_of(session: Session, patient_id: str) -> list[PatientMerge]:
     found = []
     for row in session.scalars(query.order_by(PatientMergeRow.merge_key)) if patient_id else ():
         merge = _merge(row.merge)
-        found.append(PatientMerge(merge.prior, _last(session, merge.surviving, {patient_id})))
+        found.append(PatientMerge(merge.prior, *_last(session, merge.surviving, {patient_id})))
     return [one for one in found if one.surviving.identifiers[0].value != patient_id]
 
 
-def _last(session: Session, patient: StatedPatient, seen: set[str]) -> StatedPatient:
+def _last(session: Session, patient: StatedPatient, seen: set[str]) -> tuple[StatedPatient, bool]:
+    """Return the patient after all later merges, and False if another one may concern her."""
     for _ in range(_MOST_MERGES):
         identifier = patient.identifiers[0]
         query = select(PatientMergeRow).where(PatientMergeRow.prior_patient_id == identifier.value)
         later = [_merge(row.merge) for row in session.scalars(query)]
-        same = [one for one in later if one.prior.authority.casefold() == identifier.authority.casefold()]
+        same = [one for one in later if one.prior.is_same_as(identifier)]
+        if len(same) > 1 or any(one.prior.is_same_as(identifier) is None for one in later):
+            return patient, False
         if not same or identifier.value in seen:
-            return patient
+            return patient, True
         seen.add(identifier.value)
         patient = same[0].surviving
-    return patient
+    return patient, True
 
 
 def arrived(session: Session) -> list[str]:

@@ -54,6 +54,8 @@ class PatientMerge:
     prior: PatientIdentifier
     surviving: StatedPatient
     """The first identifier is the one that survives."""
+    is_sure: bool = True
+    """False if a later merge may concern the surviving patient, so that a person decides."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,17 @@ class PatientIdentifier:
         """Whether the assigning authority is stated."""
         return bool(self.authority or self.universal_id)
 
+    def is_same_as(self, other: "PatientIdentifier") -> bool | None:
+        """Return whether both are one ID of one assigning authority; None if that is not stated."""
+        pairs = [
+            (self.authority.casefold(), other.authority.casefold()),
+            (self.universal_id, other.universal_id),
+        ]
+        stated = [one == another for one, another in pairs if one and another]
+        if self.value != other.value or False in stated:
+            return False
+        return True if stated else None
+
 
 @dataclass(frozen=True, slots=True)
 class StatedPatient:

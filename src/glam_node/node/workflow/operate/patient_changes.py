@@ -148,7 +148,8 @@ def _apply_merge(
     patient = CorrectedPatient(survives.value, survives.authority, stated.name, stated.birth_date, stated.sex)
     differs = f"; {' and '.join(found.differs)} also changed" if found.differs else ""
     reason = f"the Patient ID of the images was merged into another one{differs}"
-    follows = policy.follow_merges and not found.is_doubtful and not {"birth date", "sex"} & set(found.differs)
+    is_sure = merge.is_sure and not found.is_doubtful and not {"birth date", "sex"} & set(found.differs)
+    follows = policy.follow_merges and is_sure
     change = PatientChange(study.study_instance_uid, ChangeKind.MERGED, follows, reason, patient, now)
     return _apply(session, study, change, control_id, now)
 
