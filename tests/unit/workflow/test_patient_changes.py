@@ -270,38 +270,3 @@ def test_a_first_read_releases_only_what_a_rule_holds(bench: Workbench, anna: li
     with bench.sessions.begin() as session:
         assert release_read_studies(session, bench.clock()) == 0
     assert bench.study().standing is Standing.HELD
-
-
-def surviving_of(bench: Workbench, number: str) -> list[tuple[str, bool]]:
-    with bench.sessions() as session:
-        found = patient_changes.merges_of(session, number)
-    return [(one.surviving.identifiers[0].value, one.is_sure) for one in found]
-
-
-def merge_ids(bench: Workbench, prior: PatientIdentifier, surviving: PatientIdentifier) -> None:
-    merge(bench, prior, StatedPatient((surviving,), "Muster^Anna", "19600131", "F"), ChangePolicy("", True, True))
-
-
-def test_a_chain_of_merges_does_not_cross_authorities_that_state_only_an_oid(bench: Workbench) -> None:
-    merge_ids(bench, PatientIdentifier("A", "", "1.2.1"), PatientIdentifier("B", "", "1.2.1"))
-    merge_ids(bench, PatientIdentifier("B", "", "9.9.9"), PatientIdentifier("C", "", "9.9.9"))
-    assert surviving_of(bench, "A") == [("B", True)]
-    merge_ids(bench, PatientIdentifier("A", "", "9.9.9"), PatientIdentifier("Y", "", "9.9.9"))
-    assert sorted(surviving_of(bench, "A")) == [("B", True), ("Y", True)]
-
-
-def test_a_later_merge_that_does_not_state_the_same_authority_leaves_a_doubt(bench: Workbench) -> None:
-    merge_ids(bench, PatientIdentifier("A", "", "1.2.1"), PatientIdentifier("B", "", "1.2.1"))
-    merge_ids(bench, PatientIdentifier("B", "HOSP"), PatientIdentifier("C", "HOSP"))
-    assert surviving_of(bench, "A") == [("B", False)]
-
-
-def test_an_order_that_states_no_authority_is_not_renamed_by_a_merge_with_an_oid(bench: Workbench) -> None:
-    order = OrderMessage(OrderStep.PLACED, PatientIdentifier("A", "", "9.9.9"), accession_number="ACC")
-    with bench.sessions.begin() as session:
-        imaging_orders.merge_message(session, order, bench.clock())
-    merge_ids(bench, PatientIdentifier("A", "", "1.2.1"), PatientIdentifier("B", "", "1.2.1"))
-    with bench.sessions() as session:
-        found = imaging_orders.get(session, order.key)
-    assert found is not None
-    assert found.patient_id == "A"

@@ -78,6 +78,10 @@ def settle(session: Session, study_instance_uid: str, now: datetime) -> None:
 def add_merge(session: Session, merge: PatientMerge, now: datetime) -> None:
     """Record a merge, for studies that arrive later with the prior Patient ID."""
     prior = merge.prior
+    opposite = select(PatientMergeRow).where(PatientMergeRow.prior_patient_id == merge.surviving.identifiers[0].value)
+    for older in session.scalars(opposite).all():
+        if _merge(older.merge).surviving.identifiers[0].is_same_as(prior):
+            session.delete(older)
     parts = [prior.authority.casefold(), prior.value] + ([prior.universal_id] if prior.universal_id else [])
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     values = {"prior_patient_id": merge.prior.value, "merge": asdict(merge), "at": now}
@@ -92,8 +96,10 @@ def merges_of(session: Session, patient_id: str) -> list[PatientMerge]:
     found = []
     for row in session.scalars(query.order_by(PatientMergeRow.merge_key)) if patient_id else ():
         merge = _merge(row.merge)
-        found.append(PatientMerge(merge.prior, *_last(session, merge.surviving, {patient_id})))
-    return [one for one in found if one.surviving.identifiers[0].value != patient_id]
+        last, is_sure = _last(session, merge.surviving, {patient_id})
+        is_circle = last.identifiers[0].value == patient_id
+        found.append(PatientMerge(merge.prior, last, merge.is_sure and is_sure and not is_circle))
+    return found
 
 
 def _last(session: Session, patient: StatedPatient, seen: set[str]) -> tuple[StatedPatient, bool]:
@@ -105,11 +111,13 @@ def _last(session: Session, patient: StatedPatient, seen: set[str]) -> tuple[Sta
         same = [one for one in later if one.prior.is_same_as(identifier)]
         if len(same) > 1 or any(one.prior.is_same_as(identifier) is None for one in later):
             return patient, False
-        if not same or identifier.value in seen:
+        if not same:
             return patient, True
+        if identifier.value in seen or not same[0].is_sure:
+            return patient, False
         seen.add(identifier.value)
         patient = same[0].surviving
-    return patient, True
+    return patient, False
 
 
 def arrived(session: Session) -> list[str]:
@@ -124,5 +132,7 @@ def _merge(stored: dict[str, Any]) -> PatientMerge:
     surviving = stored["surviving"]
     identifiers = tuple(PatientIdentifier(**one) for one in surviving["identifiers"])
     return PatientMerge(
-        PatientIdentifier(**stored["prior"]), StatedPatient(**{**surviving, "identifiers": identifiers})
+        PatientIdentifier(**stored["prior"]),
+        StatedPatient(**{**surviving, "identifiers": identifiers}),
+        stored.get("is_sure", True),
     )

@@ -46,7 +46,7 @@ def merges(message: Message) -> list[PatientMerge]:
             prior = identifiers(segment, 1)
             if surviving is None or not prior:
                 raise Rejected("MRG-1 has no prior patient ID, or MRG does not follow a PID.", "101", "MRG", 1)
-            found += [PatientMerge(one, surviving) for one in prior if one != surviving.identifiers[0]]
+            found += [PatientMerge(one, surviving) for one in prior if one not in surviving.identifiers]
             surviving = None
     if not found:
         raise Rejected("The message has no MRG with a prior patient ID that differs from PID-3.", "100", "MRG")

@@ -88,7 +88,9 @@ def merge_patient(session: Session, merge: PatientMerge, policy: ChangePolicy, c
     Returns:
         The number of studies that are concerned, in words without patient data.
     """
-    named = PatientMerge(policy.named(merge.prior), _with_named(merge.surviving, policy))
+    named = _with_named(merge, policy)
+    if named.prior in named.surviving.identifiers:  # an ID that stays, which the message names once more
+        return f"{counted(0, 'study')} concerned"
     patient_changes.add_merge(session, named, now)
     imaging_orders.rename_patient(session, named.prior, named.surviving.identifiers[0])
     concerned = 0
@@ -111,10 +113,14 @@ def check_arrived(session: Session, policy: ChangePolicy, now: datetime) -> None
             _hold(session, study, change, [], "", now)
 
 
-def _with_named(patient: StatedPatient, policy: ChangePolicy) -> StatedPatient:
-    first = patient.identifier_of(policy.authority)
-    identifiers = tuple(policy.named(one) for one in dict.fromkeys((first, *patient.identifiers)))
-    return StatedPatient(identifiers, patient.name, patient.birth_date, patient.sex)
+def _with_named(merge: PatientMerge, policy: ChangePolicy) -> PatientMerge:
+    """Return a merge with the survivor of the prior's own authority first; not sure unless there is exactly one."""
+    prior, patient = policy.named(merge.prior), merge.surviving
+    named = [policy.named(one) for one in (patient.identifier_of(policy.authority), *patient.identifiers)]
+    numbers = tuple(dict.fromkeys(named))
+    same = [one for one in numbers if replace(one, value=prior.value).is_same_as(prior)]
+    surviving = replace(patient, identifiers=tuple(dict.fromkeys((*same, *numbers))))
+    return PatientMerge(prior, surviving, len(same) == 1)
 
 
 def _compared(study: Study, stated: StatedPatient, identifier: PatientIdentifier, policy: ChangePolicy) -> Comparison:
