@@ -34,7 +34,7 @@ EFFECTS: Mapping[KeyPath, tuple[str, ...] | str] = {
     ("tls",): RECEIVER,
     ("peers",): _PEERS,
     ("destinations",): PROCESSES,
-    ("sources",): ("dispatcher", "hl7"),
+    ("sources",): ("dispatcher", "console", "hl7"),
     ("hl7",): ("dispatcher", "console", "hl7"),
     ("hl7", "host"): HL7,
     ("hl7", "port"): HL7,

@@ -15,6 +15,7 @@ NAMES: Mapping[EventKind, str] = {
     EventKind.ORDER_RECEIVED: "order of the hospital",
     EventKind.ORDER_FETCHED: "fetched for an order",
     EventKind.PATIENT_CHANGED: "patient corrected or merged",
+    EventKind.SOURCE_ASKED_TO_SEND: "asked for from a source",
     EventKind.STUDY_COMPLETE: "complete",
     EventKind.STUDY_INELIGIBLE: "decision: not analysed",
     EventKind.PRIORS_SETTLED: "prior exams settled",
@@ -69,6 +70,7 @@ OF_NO_STUDY = frozenset(
         EventKind.ACCOUNT_SET,
         EventKind.ACCOUNT_REMOVED,
         EventKind.DESTINATION_ASKED,
+        EventKind.SOURCE_QUERIED,
         EventKind.SEND_REQUESTED,
     }
 )

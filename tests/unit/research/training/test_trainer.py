@@ -46,14 +46,14 @@ def test_a_run_that_was_stopped_in_every_stage_ends_with_the_same_weights(data: 
     assert_same(whole, state_of(data, tmp_path / "stopped", 1, 3, 2, None))
 
 
-def training(prepared: Path, out: Path) -> "subprocess.Popen[str]":
-    """Start a process that trains the toy network and prints every loss."""
-    command = [sys.executable, "-m", "tests.unit.research.training.told", str(prepared), str(out)]
+def training(prepared: Path, out: Path, losses: int = 0) -> "subprocess.Popen[str]":
+    """Start a process that trains the toy network and prints every loss; after so many it waits to be killed."""
+    command = [sys.executable, "-m", "tests.unit.research.training.told", str(prepared), str(out), str(losses)]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(sys.path),
         "OMP_NUM_THREADS": str(torch.get_num_threads()),
     }
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def test_a_killed_run_resumes_with_the_same_losses(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_killed_run_resumes_with_the_same_losses(tmp_path: Path) -> None:
     whole = trainer(data, tmp_path / "whole")
     whole._tell = lambda doing, done, _total: expected.append(f"{done} {doing}\n") if "loss" in doing else None
     whole.run()
-    with training(tmp_path / "prepared", tmp_path / "killed") as doomed:
+    with training(tmp_path / "prepared", tmp_path / "killed", losses=4) as doomed:
         assert doomed.stdout is not None
         before = list(islice(doomed.stdout, 4))
         doomed.kill()
