@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
+from unittest.mock import Mock
 
 import pydicom
 import pytest
@@ -26,6 +27,7 @@ from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import PermanentError, TransientError
 from glam_node.node.workflow.assemble.fetch_priors import AGAIN_AFTER, PriorFetcher, PriorSource
 from glam_node.node.workflow.assemble.settle_priors import settle_priors
+from glam_node.node.workflow.assemble.submit import PRIOR_ARRIVES_WITHIN
 from glam_node.node.workflow.operate.resend import Selection, resend
 from glam_node.node.workflow.receive.fetch_study import FetchOutcome
 from glam_node.node.workflow.record import recent_scores
@@ -566,3 +568,31 @@ def test_scores_of_prior_exams_are_in_no_mean_of_recent_scores(
         newest = audit.recent(session, EventKind.JOB_SUCCEEDED, 9)
         assert [one.study_instance_uid for one in newest][1:] == pacs.fetched
         assert recent_scores.recent_scores(session).means == newest[0].detail["mean_scores"]
+
+
+def test_an_exam_that_could_not_be_fetched_and_comes_by_itself_is_sent_like_any_other(
+    dispatcher: Dispatcher, pacs: Pacs
+) -> None:
+    prior = exam_at("20230405", 8)
+    pacs.exams = [prior]
+    dispatcher.submit(exam_at("20250405"))
+    pacs.fetch = Mock(side_effect=PermanentError("PACS refuses."))  # type: ignore[method-assign]
+    dispatcher.fetch()
+    assert dispatcher.job(dispatcher.submit(prior)).routing.destinations != ()
+
+
+def test_a_prior_exam_of_which_images_come_long_after_its_fetch_is_sent_like_any_other(
+    dispatcher: Dispatcher, pacs: Pacs
+) -> None:
+    prior = exam_at("20230405", 8)
+    pacs.exams = [prior[:3]]
+    dispatcher.submit(exam_at("20250405"))
+    dispatcher.fetch()
+    dispatcher.bench.clock.turn(ASSEMBLY.quiet_time_s)
+    dispatcher.judge()
+    uid = str(prior[0].StudyInstanceUID)
+    assert dispatcher.job(uid).routing.destinations == ()
+    dispatcher.bench.clock.turn(PLAN.wait_s + PRIOR_ARRIVES_WITHIN.total_seconds())
+    take(dispatcher.bench, prior[3:])
+    dispatcher.judge()
+    assert dispatcher.job(uid).routing.destinations != ()

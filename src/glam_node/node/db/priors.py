@@ -107,6 +107,12 @@ def begin_fetch(session: Session, study_instance_uid: str, prior: str) -> bool:
     return True
 
 
+def end_fetch(session: Session, study_instance_uid: str, prior: str) -> None:
+    """Record that the fetch of a prior exam is over; an exam that did not come may come later for its own sake."""
+    if session.get(StudyRow, prior) is None:
+        session.get_one(PriorStudyRow, (study_instance_uid, prior)).fetched_for_this = False
+
+
 def known_exams(session: Session, query: StudyQuery) -> list[ArchivedStudy]:
     """Return the exams of a patient that the node has itself, in a range of dates."""
     rows = session.scalars(

@@ -161,7 +161,11 @@ class PriorFetcher:
         uid, earlier = study.study_instance_uid, prior.study_instance_uid
         with self._sessions.begin() as session:
             is_wanted = priors.begin_fetch(session, uid, earlier)
-        failure = self._fetched(study, prior, fetcher) if is_wanted else ""
+        try:
+            failure = self._fetched(study, prior, fetcher) if is_wanted else ""
+        finally:
+            with self._sessions.begin() as session:
+                priors.end_fetch(session, uid, earlier)
         if not failure:
             with reading(self._sessions)() as session:
                 stored = studies.get(session, earlier)

@@ -48,6 +48,10 @@ class SubmissionPolicy:
         return min(self.priorities.get(one.calling_ae_title, Priority.SCREENING) for one in instances)
 
 
+PRIOR_ARRIVES_WITHIN = timedelta(hours=1)
+"""Time after the wait for prior exams within which images come by its fetch; later ones come for their own sake."""
+
+
 def submit_complete_studies(
     session: Session, now: datetime, policy: SubmissionPolicy, headers: Headers | None = None
 ) -> list[InferenceJob]:
@@ -83,7 +87,7 @@ def _decide(
 ) -> Decision:
     decision = decide(study, policy.eligibility, policy.site, headers or {})
     search = fetched_by.get(study.study_instance_uid)
-    if search is None:
+    if search is None or study.last_received_at > search.until + PRIOR_ARRIVES_WITHIN:
         return decision
     waiting = jobs.newest(session, search.study_instance_uid)
     priority = policy.priority_of(study.instances) if waiting is None else waiting.priority
