@@ -87,7 +87,7 @@ def test_a_message_is_accepted_once_and_others_are_rejected_with_their_reason(pl
     assert [one.segments[1].field(1) for one in answers] == ["AR"] * len(wrong)
     errors = [one.first("ERR") for one in answers]
     assert [(one.component(3), one.field(2)) for one in errors if one is not None] == [
-        ("103", "MSH^1^5"), ("201", "MSH^1^9"), ("100", "PID^1"), ("101", "PID^1^3"), ("101", "IPC^1^1"),
+        ("103", "MSH^1^5"), ("201", "MSH^1^9"), ("100", "PID^1"), ("101", "PID^1^3"), ("101", "OBR^1^18"),
         ("103", "MSH^1^3"),
     ]  # fmt: skip
     told = place.site.command("status")
