@@ -112,11 +112,12 @@ class Sign(Enum):
     CLEAR = "clear"
 
 
-def sign_of_quarter_turn(breast: Mask, has_axilla: bool) -> Sign:
+def sign_of_quarter_turn(breast: Mask, shown: ShownSide | None, has_axilla: bool) -> Sign:
     """Return how clearly the image seems turned by 90 degrees: the chest wall is the upper or the lower edge.
 
     Args:
         breast: Rows x Columns, a mask that is not empty.
+        shown: What `shown_side` returns for it.
         has_axilla: Whether the view is an MLO, so that an upright breast reaches the upper edge, too.
     """
     contact = edge_contact(breast)
@@ -125,7 +126,6 @@ def sign_of_quarter_turn(breast: Mask, has_axilla: bool) -> Sign:
         return Sign.NONE
     if not has_axilla:
         return Sign.CLEAR if sides < _LEAST_CONTACT or ends >= sides + _CLEARLY_TURNED_CC else Sign.NONE
-    shown = shown_side(breast)
     if sides < _LEAST_CONTACT and not (shown is not None and shown.certain):
         return Sign.CLEAR
     if ends >= sides + _CLEARLY_TURNED_MLO:

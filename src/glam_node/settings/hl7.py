@@ -7,7 +7,18 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from glam_node.settings.section import Section, contradiction
-from glam_node.settings.values import File, HL7Name, Host, Network, Port, Seconds, Timeout, not_empty, share_an_address
+from glam_node.settings.values import (
+    File,
+    HL7Name,
+    Host,
+    Network,
+    Port,
+    Seconds,
+    Timeout,
+    local_host,
+    not_empty,
+    share_an_address,
+)
 
 _SENDER = "an application, or an application and a facility, such as RIS or RIS|HOSPITAL"
 _FIELD = "a field such as OBR-18, or a component such as ORC-3.1"
@@ -80,6 +91,11 @@ class HL7ListenerSettings(Section):
     fetch_time: Seconds = 86400.0
     """Seconds after the scheduled time of an order, or after its arrival if it states none, at which the node stops
     looking for its study."""
+
+    @property
+    def local_host(self) -> str:
+        """The address at which this machine reaches the port: `host`, or loopback where it listens on every address."""
+        return local_host(self.host)
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:

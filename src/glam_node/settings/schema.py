@@ -36,6 +36,7 @@ from glam_node.settings.values import (
     SOPClass,
     Text,
     Timeout,
+    local_host,
     share_an_address,
 )
 
@@ -65,7 +66,7 @@ class NodeSettings(Section):
     @property
     def local_host(self) -> str:
         """The address at which this machine reaches the node: `host`, or loopback where it listens on every address."""
-        return "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared only
+        return local_host(self.host)
 
 
 class AssemblySettings(Section):

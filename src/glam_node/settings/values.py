@@ -50,6 +50,11 @@ def _host(value: str) -> str:
     return value
 
 
+def local_host(host: str) -> str:
+    """Return the address at which this machine reaches a listener on `host`: loopback for one on every address."""
+    return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared only
+
+
 def share_an_address(host: str, other: str) -> bool:
     """Return whether listeners on two hosts would listen on the same address of this machine.
 

@@ -106,6 +106,25 @@ def test_a_canary_is_due_at_once_and_then_after_every(field: Field) -> None:
     assert (later.state, later.run_id) == (CanaryState.REQUESTED, run.run_id + 1)
 
 
+def test_a_canary_has_a_study_until_its_last_file_is_gone(field: Field) -> None:
+    run = passed(field)
+    with field.bench.sessions() as session:
+        image = session.scalars(select(InstanceRow.sop_instance_uid).order_by(InstanceRow.sop_instance_uid)).first()
+    obstacle = field.bench.store.root / "conflicts" / f"{image}-1.dcm"
+    obstacle.mkdir(parents=True)
+    with pytest.raises(OSError, match="conflicts"):
+        field.steps()
+    with field.bench.sessions() as session:
+        (kept,) = canary.kept(session)
+        assert studies.get(session, run.study_instance_uid) is None
+    assert kept.run_id == run.run_id
+    obstacle.rmdir()
+    after = field.steps()
+    assert after is not None
+    assert not after.present
+    assert files_about(field.bench.store.root, run.study_instance_uid) == []
+
+
 def test_a_study_of_a_canary_with_images_of_another_sender_is_kept_and_counted(field: Field) -> None:
     run = passed(field)
     uid = run.study_instance_uid

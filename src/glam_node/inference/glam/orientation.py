@@ -38,9 +38,10 @@ def orientation_of(mammogram: Mammogram, breast: NDArray[np.bool_]) -> tuple[Ori
     else:
         orientation = Orientation(pose.points_right, pose.upside_down)
         source = "Patient Orientation says"
+    shown = shown_side(breast)
     upright = breast[::-1] if orientation.upside_down else breast
-    doubts = (*_upper_edge(mammogram.view_position, upright), *_quarter_turn(mammogram.view_position, breast))
-    return orientation, (*_contradicted(source, orientation.points_right, shown_side(breast)), *doubts)
+    doubts = (*_upper_edge(mammogram.view_position, upright), *_quarter_turn(mammogram.view_position, breast, shown))
+    return orientation, (*_contradicted(source, orientation.points_right, shown), *doubts)
 
 
 def _upper_edge(view_position: ViewPosition, breast: NDArray[np.bool_]) -> tuple[str, ...]:
@@ -60,9 +61,9 @@ def _upper_edge(view_position: ViewPosition, breast: NDArray[np.bool_]) -> tuple
     return ()
 
 
-def _quarter_turn(view_position: ViewPosition, breast: NDArray[np.bool_]) -> tuple[str, ...]:
+def _quarter_turn(view_position: ViewPosition, breast: NDArray[np.bool_], shown: ShownSide | None) -> tuple[str, ...]:
     """Return a remark if the view might be turned by 90 degrees; raise UnsupportedMammogram if it clearly is."""
-    sign = sign_of_quarter_turn(breast, has_axilla=view_position is ViewPosition.MLO)
+    sign = sign_of_quarter_turn(breast, shown, has_axilla=view_position is ViewPosition.MLO)
     if sign is Sign.CLEAR:
         raise UnsupportedMammogram(
             "The image seems to be turned by 90 degrees: the chest wall is at its upper or lower edge."

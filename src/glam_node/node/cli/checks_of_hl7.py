@@ -31,7 +31,7 @@ def check_hl7(settings: Settings) -> Iterator[Check]:
 
 
 def _acknowledged(chosen: HL7ListenerSettings) -> Check:
-    where = f"{_host(chosen)}:{chosen.port}"
+    where = f"{chosen.local_host}:{chosen.port}"
     remedy = "See the log of the node, and check hl7.host, hl7.hosts, hl7.senders and hl7.certificate."
     if chosen.ca is not None:
         return Check(NAME, Verdict.OK, f"{where} asks senders for a certificate, so that no message was tried")
@@ -50,7 +50,7 @@ def _exchange(chosen: HL7ListenerSettings) -> Acknowledgement | None:
     application, _, facility = chosen.senders[0].partition("|")
     receiver = chosen.application
     message = f"MSH|^~\\&|{application}|{facility}|{receiver}||20260101||{STATUS}|{_CONTROL_ID}|P|2.5.1\r"
-    with socket.create_connection((_host(chosen), chosen.port), timeout=_TIMEOUT_S) as plain:
+    with socket.create_connection((chosen.local_host, chosen.port), timeout=_TIMEOUT_S) as plain:
         if chosen.certificate is None:
             return _answer_on(plain, message)
         context = ssl.create_default_context(cafile=str(chosen.certificate))
@@ -69,10 +69,6 @@ def _answer_on(connection: socket.socket, message: str) -> Acknowledgement | Non
             return None
         reader.add(received)
     return acknowledgement_in(frame)
-
-
-def _host(chosen: HL7ListenerSettings) -> str:
-    return "127.0.0.1" if chosen.host in ("0.0.0.0", "::") else chosen.host  # noqa: S104 - compared only
 
 
 def _orders(settings: Settings) -> Check:

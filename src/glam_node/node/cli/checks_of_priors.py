@@ -54,8 +54,9 @@ def _check_rule(name: str, rule: RuleSettings, settings: Settings) -> Check:
 
 def _counts(settings: Settings) -> dict[SearchState, int]:
     from glam_node.node.bootstrap import database_trouble
+    from glam_node.node.bootstrap.base_node import brief_sessions
     from glam_node.node.db import migrate, priors
-    from glam_node.node.db.engine import database_url, open_database, reading
+    from glam_node.node.db.engine import database_url, reading
 
     url = database_url(settings.database_url, settings.storage.root)
     if url.startswith("sqlite") and not Path(url.partition("///")[2]).is_file():
@@ -63,9 +64,5 @@ def _counts(settings: Settings) -> dict[SearchState, int]:
     with database_trouble(settings):
         if not migrate.is_current(url):
             return {}
-        sessions = open_database(url)
-        try:
-            with reading(sessions)() as session:
-                return priors.counts_since(session, datetime.now(UTC) - PERIOD)
-        finally:
-            sessions.kw["bind"].dispose()
+    with brief_sessions(settings) as sessions, reading(sessions)() as session:
+        return priors.counts_since(session, datetime.now(UTC) - PERIOD)

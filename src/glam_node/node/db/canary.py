@@ -165,8 +165,8 @@ def finish(
     )
 
 
-def keep_study(session: Session, run: CanaryRun, remark: str) -> None:
-    """Record that the canary's study stays, and counts from now on like those of patients."""
+def set_absent(session: Session, run: CanaryRun, remark: str) -> None:
+    """Record that the node has no study of the canary: it was removed, or counts from now on like those of patients."""
     session.execute(update(CanaryRow).where(CanaryRow.run_id == run.run_id).values(present=False, remark=remark))
 
 
@@ -177,14 +177,17 @@ def others_images(session: Session, run: CanaryRun) -> bool:
 
 
 def delete_study(session: Session, run: CanaryRun, remark: str) -> list[str]:
-    """Delete all records of the canary's study but its events, and return the IDs of its jobs."""
+    """Delete all records of the canary's study but its events, and return the IDs of its jobs.
+
+    The canary counts as present until `set_absent`, which comes after its files are removed.
+    """
     uid = run.study_instance_uid
     session.scalars(select(StudyRow.study_instance_uid).where(StudyRow.study_instance_uid == uid).with_for_update())
     own = select(JobRow.job_id).where(JobRow.study_instance_uid == uid).order_by(JobRow.job_id)
     jobs = list(session.scalars(own.with_for_update()))  # before the deliveries, see `changes`
     for row in (DeliveryRow, JobRow, ConflictRow, InstanceRow, BackfillRow, StudyRow):
         session.execute(delete(row).where(row.study_instance_uid == uid))
-    session.execute(update(CanaryRow).where(CanaryRow.run_id == run.run_id).values(present=False, remark=remark))
+    session.execute(update(CanaryRow).where(CanaryRow.run_id == run.run_id).values(remark=remark))
     return jobs
 
 

@@ -156,9 +156,9 @@ def searches_that_fetched(session: Session, prior_uids: Collection[str]) -> dict
         .where(PriorStudyRow.prior_study_instance_uid.in_(prior_uids), PriorStudyRow.fetched_for_this)
         .order_by(PriorSearchRow.opened_at)
     )
+    rows = session.execute(query).all() if prior_uids else []
     found: dict[str, PriorSearch] = {}
-    for prior, row in session.execute(query):
-        search = _searches(session, [row])[0]
+    for (prior, _), search in zip(rows, _searches(session, [row for _, row in rows]), strict=True):
         known = found.get(prior)
         if known is None or _weight(search) >= _weight(known):
             found[prior] = search
@@ -174,6 +174,8 @@ def _found(session: Session, query: Select[Any]) -> list[PriorSearch]:
 
 
 def _searches(session: Session, rows: Sequence[PriorSearchRow]) -> list[PriorSearch]:
+    if not rows:
+        return []
     uids = [row.study_instance_uid for row in rows]
     query = select(PriorStudyRow).where(PriorStudyRow.study_instance_uid.in_(uids))
     newest = query.order_by(PriorStudyRow.study_date.desc(), PriorStudyRow.prior_study_instance_uid.desc())

@@ -17,6 +17,7 @@ from glam_node.node.errors import NodeError, TransientError
 from glam_node.node.scu.association import RemoteAE
 from glam_node.node.scu.dicom_source import MOVE_DESTINATION_UNKNOWN, PATIENT_ROOT_MODELS, DicomSource
 from glam_node.node.scu.find import Answers, identifier
+from glam_node.node.scu.tls import listens
 
 MOVE_MODELS = ("1.2.840.10008.5.1.4.1.2.2.2", PATIENT_ROOT_MODELS[0])
 GET_MODELS = ("1.2.840.10008.5.1.4.1.2.2.3", PATIENT_ROOT_MODELS[1])
@@ -85,7 +86,7 @@ class MoveSource(DicomSource):
         title, place = self.peer.calling_ae_title, f"{own_address(self.peer)}, port {self._port}"
         if status == MOVE_DESTINATION_UNKNOWN:
             return f"Register {title} at the archive as a move destination: address {place}."
-        if not self._listens():
+        if not listens((self._host, self._port), _LISTENS_WITHIN_S):
             return (
                 f"Nothing listens on port {self._port} of this node, to which the archive sends the images: start "
                 "`glam-node serve`, and run the command again."
@@ -95,14 +96,6 @@ class MoveSource(DicomSource):
             f"{self.peer.ae_title} is one of the [peers]; `glam-node status` shows senders that "
             "the node rejected. Check the archive's log."
         )
-
-    def _listens(self) -> bool:
-        """Return whether the port of this node accepts connections."""
-        try:
-            socket.create_connection((self._host, self._port), timeout=_LISTENS_WITHIN_S).close()
-        except OSError:
-            return False
-        return True
 
 
 class GetSource(DicomSource):

@@ -109,6 +109,15 @@ def handshake_failure(tls: PeerTLS, address: tuple[str, int], timeout_s: float) 
     return None
 
 
+def listens(address: tuple[str, int], timeout_s: float) -> bool:
+    """Return whether something accepts connections there."""
+    try:
+        socket.create_connection(address, timeout=timeout_s).close()
+    except OSError:
+        return False
+    return True
+
+
 def speaks_tls(address: tuple[str, int], timeout_s: float) -> bool:
     """Return whether the server answers a TLS handshake, even if only with an alert."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

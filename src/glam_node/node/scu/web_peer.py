@@ -1,13 +1,12 @@
 """DICOMweb servers that the node calls, as destinations or sources."""
 
 import http.client
-import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
 from glam_node.node.errors import TransientError
-from glam_node.node.scu.tls import PeerTLS, peer_tls, speaks_http, speaks_tls
+from glam_node.node.scu.tls import PeerTLS, listens, peer_tls, speaks_http, speaks_tls
 from glam_node.settings.destinations import StowSettings
 from glam_node.settings.secret_files import SecretFileError, read_secret
 from glam_node.settings.sources import DicomwebSettings
@@ -81,9 +80,7 @@ def other_protocol(peer: WebPeer) -> str:
     """Return the remedy for a server that accepts connections but does not speak HTTP; empty for any other failure."""
     if peer.tls is not None or speaks_http(peer.address, min(peer.timeout, DIAGNOSIS_TIMEOUT_S)):
         return ""
-    try:
-        socket.create_connection(peer.address, timeout=DIAGNOSIS_TIMEOUT_S).close()
-    except OSError:
+    if not listens(peer.address, DIAGNOSIS_TIMEOUT_S):
         return ""
     if speaks_tls(peer.address, DIAGNOSIS_TIMEOUT_S):
         return f"It expects TLS: set {peer.section}.tls = true, or {peer.section}.port to its port without TLS."

@@ -89,17 +89,17 @@ def _checked(first_name: str, first: Predictions, name: str, other: Predictions)
         DatasetError: They have no image in common, or their labels of an image differ.
     """
     for kind in CHANNELS:
-        labels = {each.image_id: each.label for each in first[kind]}
-        common = [each for each in other[kind] if each.image_id in labels]
+        labels = {each.identifier: each.label for each in first[kind]}
+        common = [each for each in other[kind] if each.identifier in labels]
         if not common:
             raise DatasetError(f"{first_name} and {name} were measured on different images. Name the same data set.")
-        differing = [each for each in common if labels[each.image_id] != each.label]
+        differing = [each for each in common if labels[each.identifier] != each.label]
         if differing:
             raise DatasetError(
                 f"{first_name} and {name} have different {kind} labels of {len(differing)} images. "
                 "Evaluate both on the same data set with the same options."
             )
-    alone = len({each.image_id for each in first[CHANNELS[0]]} ^ {each.image_id for each in other[CHANNELS[0]]})
+    alone = len({each.identifier for each in first[CHANNELS[0]]} ^ {each.identifier for each in other[CHANNELS[0]]})
     return [f"{alone} images that only one of {first_name} and {name} has are left out."] if alone else []
 
 

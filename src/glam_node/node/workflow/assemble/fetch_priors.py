@@ -18,7 +18,7 @@ from glam_node.node.domain.study import Study
 from glam_node.node.errors import NodeError, PermanentError, TransientError
 from glam_node.node.storage.instances import InstanceStore
 from glam_node.node.workflow.assemble.prior_identity import difference_in_person, sought_patient
-from glam_node.node.workflow.receive.fetch_study import StudyFetcher, said
+from glam_node.node.workflow.receive.fetch_study import StudyFetcher, shortfall
 from glam_node.node.workflow.record.failure import describe
 
 log = structlog.get_logger(__name__)
@@ -180,10 +180,9 @@ class PriorFetcher:
         """Fetch an exam; return why the node does not have all of it, or an empty text."""
         wanted = ArchivedStudy(prior.study_instance_uid, study.attributes.patient_id, study_date=prior.study_date)
         try:
-            outcome = fetcher.fetch(wanted)
+            return shortfall(fetcher.fetch(wanted), most_failures=3)
         except PermanentError as error:
             return str(error)
-        return "" if outcome.is_complete else f"{said(outcome)}. {' '.join(outcome.failures[:3])}".strip()
 
     def _note(self, study_instance_uid: str, failure: str, *, is_searched: bool | None) -> None:
         """Record a failure; `is_searched` None leaves open whether the archive has answered."""

@@ -18,7 +18,7 @@ from glam_node.node.domain.job import JobState
 from glam_node.node.domain.ports import Source
 from glam_node.node.domain.study import StudyState
 from glam_node.node.errors import NodeError, PermanentError, TransientError
-from glam_node.node.workflow.receive.fetch_study import StudyFetcher, said
+from glam_node.node.workflow.receive.fetch_study import StudyFetcher, shortfall
 
 log = structlog.get_logger(__name__)
 
@@ -191,9 +191,8 @@ class Backfill:
         except NodeError as error:
             return error
         state = BackfillState.FETCHED if outcome.is_complete else BackfillState.FAILED
-        failure = "" if outcome.is_complete else f"{said(outcome)}. {' '.join(outcome.failures)}".strip()
         with self._sessions.begin() as session:
-            backfill.finish(session, uid, state, failure, self._now())
+            backfill.finish(session, uid, state, shortfall(outcome), self._now())
         return None
 
     def _finished(

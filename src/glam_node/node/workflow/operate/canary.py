@@ -40,7 +40,6 @@ Send = Callable[[Sequence[OutgoingInstance], str], list[StoreOutcome]]
 Withdraw = Callable[[Progress], str]
 """Function that withdraws the delivered results; it returns what could not be withdrawn, in words."""
 
-
 NOT_ITS_OWN = "The study has images that the canary did not send, so it was neither withdrawn nor removed."
 
 
@@ -167,7 +166,7 @@ class Canaries:
         with self._sessions.begin() as session:
             kept = canary.others_images(session, run)
             if kept:
-                canary.keep_study(session, run, NOT_ITS_OWN)
+                canary.set_absent(session, run, NOT_ITS_OWN)
         if kept:
             log.warning("canary_not_removed", study_instance_uid=run.study_instance_uid, reason=NOT_ITS_OWN)
             return

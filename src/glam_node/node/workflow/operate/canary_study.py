@@ -118,22 +118,26 @@ def _outlines(image: ImageFindings, box: tuple[int, int, int, int]) -> bool:
 def remove_study(run: CanaryRun, sessions: SessionFactory, store: InstanceStore, remark: str) -> None:
     """Remove the records and the files of a canary's study; its events stay.
 
+    The canary has a study until its last file is gone, so that a removal that is interrupted is done again.
+
     Raises:
         TransientError: The storage root is away.
         OSError: The disk failed.
     """
     store.require()
-    uid = run.study_instance_uid
+    uid, remark = run.study_instance_uid, remark or run.remark
     with sessions.begin() as session:
-        jobs = canary.delete_study(session, run, remark)
-    for job_id in jobs:
-        findings_path(store.root, job_id).unlink(missing_ok=True)
+        # Once their jobs are deleted, nothing says which findings are the canary's.
+        for job_id in canary.delete_study(session, run, remark):
+            findings_path(store.root, job_id).unlink(missing_ok=True)
     for kind in ("instances", "results"):
         shutil.rmtree(store.root / kind / uid, ignore_errors=True)
     for path in (store.root / "conflicts").glob("*.dcm"):
         if path.name.partition("-")[0] in {_uid(uid, f"{name}/SOPInstanceUID") for name in _names(store.root)}:
             path.unlink(missing_ok=True)
     DrawnPictures(store.root).remove_study(uid)
+    with sessions.begin() as session:
+        canary.set_absent(session, run, remark)
 
 
 def _names(root: Path) -> list[str]:

@@ -17,7 +17,7 @@ from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.imaging_order import FetchState, ImagingOrder
 from glam_node.node.domain.ports import Source
 from glam_node.node.errors import NodeError, TransientError
-from glam_node.node.workflow.receive.fetch_study import StudyFetcher, said
+from glam_node.node.workflow.receive.fetch_study import StudyFetcher, shortfall
 from glam_node.node.workflow.record.events import record_event
 from glam_node.node.workflow.record.heartbeat import heartbeat
 
@@ -95,8 +95,8 @@ class OrderFetches:
             for study in studies:
                 outcome = self._fetcher.fetch(study)
                 instances += outcome.expected
-                if not outcome.is_complete:
-                    failures.append(f"{said(outcome)}. {' '.join(outcome.failures)}".strip())
+                if missing := shortfall(outcome):
+                    failures.append(missing)
         except NodeError as error:
             return _Look(studies, instances, str(error), not isinstance(error, TransientError))
         if not studies:

@@ -234,3 +234,8 @@ def said(outcome: FetchOutcome) -> str:
     """Return the outcome in words."""
     of = f"{outcome.stored} of {counted(outcome.expected, 'instance')} stored, {outcome.new} new"
     return of if outcome.is_complete else f"{of}; {outcome.expected - outcome.stored} missing"
+
+
+def shortfall(outcome: FetchOutcome, most_failures: int | None = None) -> str:
+    """Return what is missing and the failures, or so many of them, in words; empty if the study is complete."""
+    return "" if outcome.is_complete else f"{said(outcome)}. {' '.join(outcome.failures[:most_failures])}".strip()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from glam_node.node.audit.templates import WITHHELD
 from glam_node.node.db import audit
 from glam_node.node.db.engine import SessionFactory
 from glam_node.node.domain.account import Actor
@@ -11,7 +12,6 @@ from glam_node.node.domain.event import EventDetail, EventKind
 from glam_node.node.domain.ports import Accept, Source
 from glam_node.node.errors import NodeError
 
-WITHHELD = "withheld"
 _OF_PATIENT = ("PatientID", "AccessionNumber")
 
 

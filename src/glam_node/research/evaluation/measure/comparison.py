@@ -7,24 +7,19 @@ from math import erfc, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from glam_node.inference.findings import CHANNELS, FindingKind
+from glam_node.inference.findings import FindingKind
 from glam_node.research.evaluation.measure.bootstrap import Estimate, Resamples, Values
+from glam_node.research.evaluation.measure.classification import ScoredRow, image_rows
 from glam_node.research.evaluation.measure.image_measures import ImageRow
-from glam_node.research.evaluation.measure.parts import cluster_of
 from glam_node.research.evaluation.measure.ranking import Ranking
 
 PERMUTATIONS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(ScoredRow):
     """The result of one model for one class of one image."""
 
-    image_id: str
-    cluster: str
-    """The patient or study that is resampled and permuted as a whole."""
-    label: bool
-    score: float
     dice: float | None
     """Dice of map and lesion at the frozen threshold; None without an outlined lesion."""
 
@@ -51,23 +46,17 @@ class Comparison:
 
 def predictions(rows: Sequence[ImageRow], kind: FindingKind) -> list[Prediction]:
     """Return the result of each image for one class."""
-    place = CHANNELS.index(kind)
+    overlaps = [row.classes[kind].overlap for row in rows]
     return [
-        Prediction(
-            row.view.image_id,
-            cluster_of(row.view),
-            row.view.labels[place],
-            row.classes[kind].score,
-            overlap.dice if (overlap := row.classes[kind].overlap) else None,
-        )
-        for row in rows
+        Prediction(one.identifier, one.cluster, one.score, one.label, overlap.dice if overlap else None)
+        for one, overlap in zip(image_rows(rows, kind), overlaps, strict=True)
     ]
 
 
 def compare(kind: FindingKind, first: Named, other: Named, resamples: Resamples) -> Comparison:
     """Compare two models, paired by image."""
-    by_id = {each.image_id: each for each in other[1]}
-    pairs = [(each, by_id[each.image_id]) for each in first[1] if each.image_id in by_id]
+    by_id = {each.identifier: each for each in other[1]}
+    pairs = [(each, by_id[each.identifier]) for each in first[1] if each.identifier in by_id]
     dice = [(one.cluster, one.dice, two.dice) for one, two in pairs]
     known = [(cluster, one, two) for cluster, one, two in dice if one is not None and two is not None]
     clusters = [cluster for cluster, _, _ in known]
@@ -115,7 +104,7 @@ def permutation_p_value(
     """
     if not clusters:
         return None
-    sums = _sums(differences, clusters)
+    sums = _sums(tuple(dict.fromkeys(clusters)), clusters, differences)
     signs = np.random.default_rng(seed).integers(0, 2, size=(permutations, len(sums)), dtype=np.int8) * 2 - 1
     # Sums in another order differ in their last bits, and equal ones must count.
     least = abs(sums.sum()) * (1 - 1e-9)
@@ -150,7 +139,7 @@ def delong_p_value(scores: Values, labels: Sequence[bool], clusters: Sequence[st
     # The contrast of the two models has a variance, so no covariance matrix is needed.
     names = tuple(dict.fromkeys(clusters))
     ones, zeros = (
-        _sums_by(names, of_class, values[0] - values[1] - difference)
+        _sums(names, of_class, values[0] - values[1] - difference)
         for values, of_class in ((above, of_positive), (below, of_negative))
     )
     count_ones, count_zeros = len(of_positive), len(of_negative)
@@ -179,11 +168,7 @@ def _placements(scores: Values, positive: NDArray[np.bool_]) -> tuple[Values, Va
     return below(scores[positive], zeros), 1 - below(scores[~positive], ones)
 
 
-def _sums(values: Values, clusters: Sequence[str]) -> Values:
-    return _sums_by(tuple(dict.fromkeys(clusters)), clusters, values)
-
-
-def _sums_by(names: Sequence[str], clusters: Sequence[str], values: Values) -> Values:
+def _sums(names: Sequence[str], clusters: Sequence[str], values: Values) -> Values:
     """Return the sum of the values of each named cluster."""
     places = {name: place for place, name in enumerate(names)}
     sums = np.bincount([places[cluster] for cluster in clusters], weights=values, minlength=len(names))

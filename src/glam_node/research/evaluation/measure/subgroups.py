@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from glam_node.inference.findings import FindingKind
 from glam_node.research.datasets.labelled import LabelledView
 from glam_node.research.evaluation.measure.bootstrap import Estimate, Resamples
-from glam_node.research.evaluation.measure.classification import image_rows, share_right
+from glam_node.research.evaluation.measure.classification import share_right
+from glam_node.research.evaluation.measure.comparison import predictions
 from glam_node.research.evaluation.measure.image_measures import ImageRow
-from glam_node.research.evaluation.measure.parts import cluster_of
 from glam_node.research.evaluation.measure.ranking import Ranking
 
 GROUPINGS: tuple[tuple[str, Callable[[LabelledView], str]], ...] = (
@@ -49,11 +49,10 @@ def measure_subgroups(
 def _measure(
     name: str, rows: Sequence[ImageRow], kind: FindingKind, score_threshold: float | None, resamples: Resamples
 ) -> Subgroup:
-    images = image_rows(rows, kind)
+    images = predictions(rows, kind)
     labels = [image.label for image in images]
     ranking = Ranking([image.score for image in images], labels)
-    overlaps = [(cluster_of(row.view), row.classes[kind].overlap) for row in rows]
-    dice = [(cluster, overlap.dice) for cluster, overlap in overlaps if overlap and overlap.dice is not None]
+    dice = [(image.cluster, image.dice) for image in images if image.dice is not None]
     return Subgroup(
         name=name,
         positives=sum(labels),

@@ -75,7 +75,7 @@ def write_predictions(path: Path, model: ModelEvaluation) -> None:
         PREDICTION_COLUMNS,
         (
             (
-                each[0].image_id,
+                each[0].identifier,
                 each[0].cluster,
                 *(cell for one in each for cell in (int(one.label), one.score, "" if one.dice is None else one.dice)),
             )
@@ -100,7 +100,7 @@ def read_predictions(path: Path) -> dict[FindingKind, list[Prediction]]:
 def _prediction(row: Row, kind: FindingKind) -> Prediction:
     label, score, dice = (row.get(f"{kind}_{what}") for what in ("label", "score", "dice"))
     return Prediction(
-        row.get("image_id"), row.get("patient"), bool(int(label)), float(score), float(dice) if dice else None
+        row.get("image_id"), row.get("patient"), float(score), bool(int(label)), float(dice) if dice else None
     )
 
 
