@@ -1,11 +1,14 @@
-"""Tests of `glam-node research train`: the shortest run, and recipes that cannot be used."""
+"""Tests of `glam-node research train`: short runs, and recipes that cannot be used."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from glam_node.research.training.run import RECIPES
 from tests.command_line import glam_node
 from tests.unit.cli.toy_recipe import TOY
+from tests.unit.research.datasets.imitated import cbis_mass, cbis_mass_row
 
 
 @pytest.mark.features("glam-node research train")
@@ -15,6 +18,20 @@ def test_train_makes_a_package_and_names_the_next_step(tmp_path: Path) -> None:
     package = tmp_path / "out" / "package"
     assert result.stdout.startswith(f"ok  trained on 4 views, validated on 4: {package}; next choose operating points")
     assert glam_node("model", "verify", package).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["cbis-mass", "cbis-mass-long"])
+def test_recipe_of_film_trains_on_the_folder_of_the_command(name: str, tmp_path: Path) -> None:
+    pictures = cbis_mass(tmp_path / "pictures", [cbis_mass_row(number) for number in range(12)])
+    text = (RECIPES / f"{name}.toml").read_text(encoding="utf-8")
+    for setting in ("steps = 1", "batch_size = 2"):
+        key, _ = setting.split(" = ")
+        text = re.sub(rf"^{key} = [1-9].*", setting, text, flags=re.MULTILINE)
+    (tmp_path / "short.toml").write_text(text, encoding="utf-8")
+    out = tmp_path / "out"
+    result = glam_node("research", "train", tmp_path / "short.toml", "--data", pictures, "--out", out, "--workers", "0")
+    assert result.stdout.startswith("ok  trained on ")
+    assert glam_node("model", "verify", out / "package").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The command `glam-node research train`, which trains GLAM from image labels."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,9 +13,13 @@ _SHOWN_FAILURES = 20
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe file, or the name of a built-in recipe such as phantom or phantom-cam.")
+        str, typer.Argument(help="A recipe file, or the name of a built-in recipe such as phantom or cbis-mass.")
     ],
     out: OutOption,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Read all images here, not where the recipe says."),
+    ] = None,
     device: Annotated[
         str,
         typer.Option(help="Train on this device: auto, cpu, cuda or cuda:N; torchrun chooses one for each process."),
@@ -33,7 +38,7 @@ def train(
     path = find_recipe(recipe)
     # A label is for example "global stage, loss 0.3": there is one bar for each stage.
     with progress_bars(lambda doing: doing.split(",")[0]) as progress:
-        trained = run_training(path, directory, device=device, workers=workers, tell=progress)
+        trained = run_training(path, directory, data=data, device=device, workers=workers, tell=progress)
     for failure in trained.failures[:_SHOWN_FAILURES]:
         typer.echo(f"not prepared: {failure}")
     typer.echo(

@@ -4,11 +4,13 @@ Layout: labels.csv with the columns file, patient, image_laterality, view_positi
 pictures beside it, 8-bit JPEG or PNG, squeezed to a square. Boxes are x, y, width and height in pixels of the picture,
 several separated by ";". A picture is brought back to the films' mean size, since that of each film is lost: no
 pixel spacing is stated. Every film shows a mass; there is no normal one. CBIS-DDSM is CC BY 3.0.
+
+The women of the collection's own test part are not among the pictures, so a hash of the woman divides these into parts.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -26,12 +28,14 @@ from glam_node.research.datasets.labelled import LabelledView, Masks
 from glam_node.research.datasets.listed import Entry, ListedDataset
 from glam_node.research.datasets.outlines import box_mask, masks_of
 from glam_node.research.datasets.problems import Problems
+from glam_node.research.datasets.split import TEST, TRAINING, VALIDATION, split_views
 from glam_node.research.datasets.tables import Row, read_laterality, read_table, read_truth, read_view_position
 
 TABLE = "labels.csv"
 _COLUMNS = ("file", "patient", "image_laterality", "view_position", "malignant", "benign", "boxes")
 FILM_SHAPE = (3000, 1765)
 """Mean Rows and Columns of the films, whose pixels measure 0.08 mm on average."""
+FRACTIONS = {TRAINING: 0.65, VALIDATION: 0.15, TEST: 0.2}
 _BITS = 8
 _SIDES_OF_BOX = 4
 
@@ -52,7 +56,10 @@ class _Picture:
 
 
 def open_cbis_mass(path: Path) -> ListedDataset:
-    """Open the pictures in the folder `path`. Both views of a breast have the labels of either."""
+    """Open the pictures in the folder `path`.
+
+    Both views of a breast have the labels of either. All views of a woman are in one part, by FRACTIONS.
+    """
     return ListedDataset("CBIS-DDSM (mass, reduced pictures)", partial(_entries, path))
 
 
@@ -64,8 +71,11 @@ def _entries(path: Path) -> Iterator[Entry]:
     kinds_of_breast: dict[str, set[FindingKind]] = defaultdict(set)
     for picture in pictures:
         kinds_of_breast[picture.view.breast_id] |= picture.kinds
+    parts = split_views([picture.view for picture in pictures], FRACTIONS)
+    part_of = {view.study_id: part for part, views in parts.items() for view in views}
     for picture in pictures:
-        view = picture.view.with_kinds(kinds_of_breast[picture.view.breast_id])
+        labelled = picture.view.with_kinds(kinds_of_breast[picture.view.breast_id])
+        view = replace(labelled, split=part_of[labelled.study_id])
         yield Entry(view, partial(_read, picture.path, view), partial(_masks, picture))
 
 

@@ -1,5 +1,7 @@
 """Random changes of prepared views that keep their labels true."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
@@ -7,24 +9,40 @@ from torch.nn.functional import affine_grid, grid_sample
 from glam_node.inference.glam.window import WINDOW_SHAPE
 from glam_node.research.training.recipe import AugmentationRecipe
 
+_LEAST_RANGE = 1e-6
+
 
 def augment_views(inputs: Tensor, recipe: AugmentationRecipe, generator: torch.Generator) -> Tensor:
-    """Shift and scale each view of N x 1 x H x W, and flip some of them vertically.
+    """Move, scale, turn and stretch each view of N x 1 x H x W, flip some vertically, and change their contrast.
 
     Pixels from outside a view are filled with the view's minimum, which is black after standardisation.
     """
     count = len(inputs)
-    moved = (2 * torch.rand(count, 2, generator=generator) - 1) * recipe.shift_px
-    scale = 1 + (2 * torch.rand(count, generator=generator) - 1) * recipe.size_px / WINDOW_SHAPE[0]
+    moved = _uniform(count, generator, 2) * recipe.shift_px
+    scale = 1 + _uniform(count, generator) * recipe.size_px / WINDOW_SHAPE[0]
     flip = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+    angle = _uniform(count, generator) * math.radians(recipe.rotation_degrees)
+    stretch = 1 + _uniform(count, generator) * recipe.stretch
+    across, along = scale * stretch, scale / stretch * (flip if recipe.vertical_flip else 1)
+    height, width = WINDOW_SHAPE
     theta = torch.zeros(count, 2, 3)
-    theta[:, 0, 0] = scale
-    theta[:, 1, 1] = scale * flip if recipe.vertical_flip else scale
-    theta[:, 0, 2] = 2 * moved[:, 1] / WINDOW_SHAPE[1]
-    theta[:, 1, 2] = 2 * moved[:, 0] / WINDOW_SHAPE[0]
+    theta[:, 0, 0] = across * angle.cos()
+    theta[:, 0, 1] = -along * angle.sin() * height / width
+    theta[:, 1, 0] = across * angle.sin() * width / height
+    theta[:, 1, 1] = along * angle.cos()
+    theta[:, 0, 2] = 2 * moved[:, 1] / width
+    theta[:, 1, 2] = 2 * moved[:, 0] / height
     background = inputs.amin(dim=(2, 3), keepdim=True)
     grid = affine_grid(theta.to(inputs.device), list(inputs.shape), align_corners=False)
-    return grid_sample(inputs - background, grid, align_corners=False) + background
+    changed = grid_sample(inputs - background, grid, align_corners=False)
+    exponents = (_uniform(count, generator) * recipe.contrast).exp()[:, None, None, None].to(inputs.device)
+    largest = changed.amax(dim=(2, 3), keepdim=True).clamp_min(_LEAST_RANGE)
+    return (changed / largest) ** exponents * largest + background
+
+
+def _uniform(count: int, generator: torch.Generator, *shape: int) -> Tensor:
+    """Return `count` draws, each of `shape`, between -1 and 1."""
+    return 2 * torch.rand(count, *shape, generator=generator) - 1
 
 
 def augment_patches(patches: Tensor, generator: torch.Generator) -> Tensor:

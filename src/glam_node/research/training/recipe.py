@@ -45,6 +45,12 @@ class AugmentationRecipe:
     size_px: int = 100
     """Largest growth or shrinkage of the window's height, in window pixels."""
     vertical_flip: bool = True
+    rotation_degrees: float = 0.0
+    """Largest rotation about the middle of the window, each way."""
+    stretch: float = 0.0
+    """Largest part by which a view becomes wider and lower, or narrower and higher."""
+    contrast: float = 0.0
+    """Largest logarithm of the exponent to which the values above the background are raised."""
 
 
 @dataclass(frozen=True, slots=True)

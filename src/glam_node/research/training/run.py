@@ -1,6 +1,6 @@
 """A training run from data set to exported package, for `glam-node research train`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from glam_node.inference.findings import FindingKind
@@ -58,8 +58,12 @@ class Trained:
     """Views that could not be prepared, with the reasons."""
 
 
-def run_training(recipe_path: Path, out: Path, *, device: str, workers: int, tell: Tell) -> Trained:
+def run_training(
+    recipe_path: Path, out: Path, *, data: Path | None = None, device: str, workers: int, tell: Tell
+) -> Trained:
     """Train by the recipe and write the package to `out`/package; continue an earlier run into `out` that was stopped.
+
+    `data` replaces the recipe's paths of the images for training and validation.
 
     Raises:
         RecipeError: The recipe has mistakes.
@@ -68,11 +72,14 @@ def run_training(recipe_path: Path, out: Path, *, device: str, workers: int, tel
         OSError: A file cannot be read or written.
     """
     recipe = read_recipe(recipe_path)
+    if data is not None:
+        sets = {name: replace(getattr(recipe, name), path=str(data)) for name in ("data", "validation")}
+        recipe = replace(recipe, **sets)
     resolved = resolve_device(device_of_this_process(device))
     with joined(resolved) as processes:
-        data = prepare_data(recipe, out / PREPARED_FOLDER, processes, workers, tell)
-        network = Trainer(recipe, data, out, resolved, processes, tell).run()
+        views = prepare_data(recipe, out / PREPARED_FOLDER, processes, workers, tell)
+        network = Trainer(recipe, views, out, resolved, processes, tell).run()
         if processes.leads:
             write_trained_package(network, recipe, out / PACKAGE_FOLDER)
-    failures = (*data.training.failures, *data.validation.failures)
-    return Trained(out / PACKAGE_FOLDER, len(data.training), len(data.validation), failures)
+    failures = (*views.training.failures, *views.validation.failures)
+    return Trained(out / PACKAGE_FOLDER, len(views.training), len(views.validation), failures)

@@ -1,6 +1,10 @@
-"""Tables of data sets, imitated: CBIS-DDSM, CMMD, INbreast and VinDr-Mammo 1.0.0."""
+"""Data sets, imitated: tables of CBIS-DDSM, CMMD, INbreast and VinDr-Mammo 1.0.0, and reduced pictures of CBIS-DDSM."""
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import cv2
+import numpy as np
 
 from glam_node.research.datasets.vindr_mammo import BREASTS, FINDINGS
 from tests.unit.research.datasets.tiny import write_csv
@@ -76,3 +80,39 @@ def cbis_row(case: str = "Mass-Training_P_00001_LEFT_CC", lesion: int = 1, **col
         "ROI mask file path": f"{case}_{lesion}/{series}/000001.dcm\n",
     }
     return stated | columns
+
+
+CBIS_MASS_ROW = {
+    "file": "images/00001_LEFT_CC.png",
+    "patient": "00001",
+    "image_laterality": "L",
+    "view_position": "CC",
+    "malignant": "1",
+    "benign": "0",
+    "boxes": "50 80 20 20",
+}
+
+
+def cbis_mass_row(patient: int, side: str = "L") -> dict[str, str]:
+    """Return the row of a woman's CC view; every other woman's mass is malignant."""
+    labels = {"malignant": str(patient % 2), "benign": str(1 - patient % 2)}
+    name = {"file": f"images/{patient:05}_{side}.png", "patient": f"{patient:05}", "image_laterality": side}
+    return CBIS_MASS_ROW | name | labels
+
+
+def cbis_mass(folder: Path, rows: Sequence[dict[str, str]], mirrored: bool = False) -> Path:
+    """Write the table with these rows and their pictures."""
+    for row in rows:
+        _picture(folder / row["file"], mirrored)
+    write_csv(folder / "labels.csv", list(rows))
+    return folder
+
+
+def _picture(path: Path, mirrored: bool) -> None:
+    """Write a left breast of 200 x 200 pixels that has a bright mass, with a white border at the right."""
+    rows, columns = np.mgrid[:200, :200]
+    pixels = np.where(((rows - 100) / 70) ** 2 + (columns / 100) ** 2 < 1, 120, 8).astype(np.uint8)
+    pixels[80:100, 50:70] = 180
+    pixels[:, -5:] = 255
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), pixels[:, ::-1] if mirrored else pixels)

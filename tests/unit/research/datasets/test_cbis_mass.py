@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -12,37 +11,14 @@ from glam_node.inference.glam.preprocessing import prepare
 from glam_node.research.datasets.cbis_mass import open_cbis_mass
 from glam_node.research.datasets.listed import ListedDataset
 from glam_node.research.datasets.problems import DatasetError
-from glam_node.research.datasets.split import TRAINING, VALIDATION, split_views
+from glam_node.research.datasets.split import TEST, TRAINING, VALIDATION
 from tests.shared_data import SHARED, needs_shared_data
+from tests.unit.research.datasets.imitated import CBIS_MASS_ROW, cbis_mass, cbis_mass_row
 from tests.unit.research.datasets.tiny import box, write_csv
-
-ROW = {
-    "file": "images/00001_LEFT_CC.png",
-    "patient": "00001",
-    "image_laterality": "L",
-    "view_position": "CC",
-    "malignant": "1",
-    "benign": "0",
-    "boxes": "50 80 20 20",
-}
-
-
-def picture(path: Path, mirrored: bool = False) -> None:
-    """Write a left breast of 200 x 200 pixels that has a bright mass, with a white border at the right."""
-    rows, columns = np.mgrid[:200, :200]
-    pixels = np.where(((rows - 100) / 70) ** 2 + (columns / 100) ** 2 < 1, 120, 8).astype(np.uint8)
-    pixels[80:100, 50:70] = 180
-    pixels[:, -5:] = 255
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), pixels[:, ::-1] if mirrored else pixels)
 
 
 def opened(folder: Path, *rows: dict[str, str], mirrored: bool = False) -> ListedDataset:
-    listed = [ROW | row for row in rows or ({},)]
-    for row in listed:
-        picture(folder / row["file"], mirrored)
-    write_csv(folder / "labels.csv", listed)
-    return open_cbis_mass(folder)
+    return open_cbis_mass(cbis_mass(folder, [CBIS_MASS_ROW | row for row in rows or ({},)], mirrored))
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -81,9 +57,19 @@ def test_both_views_have_the_labels_of_their_breast_and_boxes_their_own_kind(tmp
     assert [kind for kind, mask in masks.items() if mask.any()] == [FindingKind.MALIGNANT]
 
 
+def test_all_views_of_a_woman_are_in_one_part_and_every_part_has_women(tmp_path: Path) -> None:
+    rows = [cbis_mass_row(number, side) for number in range(30) for side in ("L", "R")]
+    parts = {(view.study_id, view.split) for view in opened(tmp_path, *rows).views}
+    assert len(parts) == 30
+    assert {part for _, part in parts} == {TRAINING, VALIDATION, TEST}
+
+
 def test_every_bad_row_is_listed(tmp_path: Path) -> None:
     opened(tmp_path)
-    write_csv(tmp_path / "labels.csv", [ROW | {"boxes": "1 2 3"}, ROW | {"file": "gone.jpg"}, ROW | {"benign": "x"}])
+    write_csv(
+        tmp_path / "labels.csv",
+        [CBIS_MASS_ROW | {"boxes": "1 2 3"}, CBIS_MASS_ROW | {"file": "gone.jpg"}, CBIS_MASS_ROW | {"benign": "x"}],
+    )
     with pytest.raises(DatasetError) as caught:
         _ = open_cbis_mass(tmp_path).views
     assert [(each.row, each.column) for each in caught.value.problems] == [(2, "boxes"), (3, "file"), (4, "benign")]
@@ -91,11 +77,12 @@ def test_every_bad_row_is_listed(tmp_path: Path) -> None:
 
 def test_a_damaged_picture_is_refused(tmp_path: Path) -> None:
     dataset = opened(tmp_path)
-    (tmp_path / ROW["file"]).write_bytes(b"no picture")
+    (tmp_path / CBIS_MASS_ROW["file"]).write_bytes(b"no picture")
     with pytest.raises(UnsupportedMammogram, match="damaged"):
         dataset.read(dataset.views[0])
 
 
+_PARTS = (TRAINING, VALIDATION, TEST)
 PICTURES = (SHARED or Path()) / "data" / "cbis_mass_800"
 
 
@@ -104,8 +91,8 @@ PICTURES = (SHARED or Path()) / "data" / "cbis_mass_800"
 @pytest.mark.skipif(not PICTURES.is_dir(), reason="NOT RUN: the pictures of shared/data/cbis_mass_800 are not there")
 def test_the_guard_accepts_real_films_and_no_woman_is_in_two_parts() -> None:
     dataset = open_cbis_mass(PICTURES)
-    parts = split_views(dataset.views, {TRAINING: 0.8, VALIDATION: 0.2})
-    women = [{view.study_id for view in part} for part in parts.values()]
-    assert (len(dataset.views), len(women[0] | women[1]), women[0] & women[1]) == (1231, 691, set())
+    women = {part: {view.study_id for view in dataset.views if view.split == part} for part in _PARTS}
+    assert (len(dataset.views), [len(women[part]) for part in _PARTS]) == (1231, [450, 94, 147])
+    assert sum(map(len, women.values())) == len(set().union(*women.values())) == 691
     for view in dataset.views[:: len(dataset.views) // 10]:
         prepare(dataset.read(view))

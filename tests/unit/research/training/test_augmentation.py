@@ -1,5 +1,7 @@
 """Tests that random changes keep labels true and depend on the seed alone."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -20,6 +22,25 @@ def test_a_moved_view_keeps_its_lesion_and_is_filled_with_background() -> None:
     assert moved.amin() == pytest.approx(-1.0)
     assert (moved + 1).sum(dim=(1, 2, 3)).tolist() == pytest.approx([80.0, 80.0], rel=0.02)
     assert not torch.allclose(moved, VIEWS - 1)
+
+
+def test_a_turned_and_stretched_view_keeps_the_shape_of_its_lesion() -> None:
+    views = torch.zeros(1, 1, 184, 120)
+    views[:, :, 72:112, 50:70] = 5.0
+    turned = augment_views(views, replace(STILL, rotation_degrees=90, stretch=0.2), seeded(2))
+    rows, columns = (turned[0, 0] > 1).nonzero(as_tuple=True)
+    cloud = torch.stack([rows, columns]).double()
+    long, short = torch.linalg.eigvalsh(torch.cov(cloud)).sqrt().flip(0)
+    assert 1.4 < long / short < 2.9
+    assert turned.sum() == pytest.approx(4000, rel=0.05)
+    assert abs(turned[0, 0, 72:112, 50:70].mean() - 5) > 0.5
+
+
+def test_contrast_changes_neither_the_background_nor_the_brightest_value() -> None:
+    views = torch.linspace(-1, 1, 46 * 30).reshape(1, 1, 46, 30)
+    changed = augment_views(views, replace(STILL, contrast=3.0), seeded(1))
+    assert [float(changed.amin()), float(changed.amax())] == pytest.approx([-1, 1], abs=1e-3)
+    assert (changed - views).abs().amax() > 0.1
 
 
 def test_the_same_seed_gives_the_same_views() -> None:
