@@ -41,9 +41,9 @@ def test_a_study_has_the_orders_of_its_number_and_patient(sessions: SessionFacto
     with sessions() as session:
         found = studies.get(session, STUDY_UID)
         assert found is not None
-        (order,) = imaging_orders.of_study(session, found)
-        assert imaging_orders.priority_of(session, found) is Priority.URGENT
-        assert imaging_orders.studies_of(session, order) == [STUDY_UID]
+        (order,) = imaging_orders.of_study(session, found, "")
+        assert imaging_orders.priority_of(session, found, "") is Priority.URGENT
+        assert imaging_orders.studies_of(session, order, "") == [STUDY_UID]
 
 
 def test_orders_of_a_merged_patient_follow(sessions: SessionFactory) -> None:

@@ -194,6 +194,31 @@ def test_failures_of_the_previous_version_get_their_kind(empty_url: str) -> None
     assert {(state, failure): kind for state, failure, kind in found} == failures
 
 
+def test_a_study_that_a_rule_held_before_holders_were_recorded_has_its_holder_after_the_upgrade(
+    empty_url: str,
+) -> None:
+    fill_as_the_first_version_did(empty_url)
+    by_rule, by_person = {"rule": "rules.blind", "reason": "held"}, {"account": "anna", "reason": "held"}
+    holds = {"2.1": ([by_person, by_rule], "rule"), "2.2": ([by_rule, by_person], ""), "2.3": ([], "")}
+    engine = open_engine(empty_url)
+    with engine.begin() as connection:
+        command.upgrade(migrate._config(connection), "0025")
+        table, events = (Table(name, MetaData(), autoload_with=connection) for name in ("studies", "events"))
+        (first, *_) = connection.execute(select(table)).mappings()
+        (event, *_) = connection.execute(select(events)).mappings()
+        known = {key: value for key, value in event.items() if key != "event_id"}
+        for uid, (details, _) in holds.items():
+            connection.execute(insert(table).values({**first, "study_instance_uid": uid, "standing": "HELD"}))
+            for detail in details:
+                row = {**known, "event": "study_held", "study_instance_uid": uid, "detail": detail}
+                connection.execute(insert(events).values(row))
+    migrate.upgrade(empty_url)
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT study_instance_uid, held_by FROM studies WHERE standing = 'HELD'"))
+        assert {uid: holder for uid, holder in found if uid in holds} == {uid: one for uid, (_, one) in holds.items()}
+    engine.dispose()
+
+
 def test_the_previous_version_refuses_the_newest_schema_and_changes_nothing(
     empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,8 +43,27 @@ def test_a_frame_without_an_end_is_refused_and_noise_is_not_kept() -> None:
     reader = FrameReader(100)
     for _ in range(10):
         reader.add(b"noise" * 30)
+    reader.add(b"\x0b" + b"x" * 102)
     with pytest.raises(TooLong):
-        reader.add(b"\x0b" + b"x" * 100)
+        reader.next()
+
+
+def test_a_frame_of_the_longest_length_is_read_whatever_comes_with_it() -> None:
+    reader, longest = FrameReader(100), b"x" * 100
+    reader.add(framed(longest)[:-1])
+    assert reader.next() is None
+    reader.add(framed(longest)[-1:] + framed(longest) + framed(b"y" * 101))
+    assert [reader.next(), reader.next()] == [longest, longest]
+    with pytest.raises(TooLong):
+        reader.next()
+
+
+def test_a_frame_may_end_with_lf_and_the_bytes_between_frames_do_not_add_up() -> None:
+    reader = FrameReader(100)
+    for _ in range(3):
+        reader.add(b"\x0bmessage\x1c\r\n\x0bmessage\x1c\n")
+        assert [reader.next(), reader.next(), reader.next()] == [b"message", b"message", None]
+    assert reader.ignored <= 1
 
 
 @given(st.binary())

@@ -40,9 +40,9 @@ def test_an_order_that_states_no_authority_is_not_renamed_by_a_merge_with_an_oid
         imaging_orders.merge_message(session, order, bench.clock())
     merge_ids(bench, PatientIdentifier("A", "", "1.2.1"), PatientIdentifier("B", "", "1.2.1"))
     with bench.sessions() as session:
-        found = imaging_orders.get(session, order.key)
+        found = imaging_orders.get(session, order)
     assert found is not None
-    assert found.patient_id == "A"
+    assert found.patient.value == "A"
 
 
 def test_the_newest_of_two_opposite_merges_wins_and_a_circle_leaves_a_doubt(bench: Workbench) -> None:

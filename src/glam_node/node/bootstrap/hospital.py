@@ -35,7 +35,10 @@ def message_policy(settings: Settings) -> MessagePolicy:
         accession_fields=chosen.accession_number,
         changes=change_policy(chosen),
         orders=OrderPolicy(
-            bool(chosen.fetch_from), chosen.fetch_time, frozenset(_STEPS[one] for one in chosen.release_on)
+            bool(chosen.fetch_from),
+            chosen.fetch_time,
+            frozenset(_STEPS[one] for one in chosen.release_on),
+            chosen.assigning_authority,
         ),
     )
 

@@ -131,6 +131,7 @@ def build_node(settings: Settings) -> Node:
             _priorities(settings.peers.values()),
             site_rules(settings),
             settings.canary.destinations,
+            settings.hl7.assigning_authority,
         ),
         retention_policy=RetentionPolicy(timedelta(days=settings.retention.days), settings.retention.free_bytes),
         inference=inference,

@@ -1,16 +1,19 @@
 """Orders that the hospital announces, and the studies that belong to them."""
 
+import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
+from glam_node.node.db import patient_changes, studies
 from glam_node.node.db.changes import insert_missing
 from glam_node.node.db.standing import HELD_BY_RULE
 from glam_node.node.db.tables import HospitalMessageRow, ImagingOrderRow, PatientMergeRow, StudyRow
 from glam_node.node.domain.imaging_order import FetchState, ImagingOrder, OrderMessage, order_key
 from glam_node.node.domain.job import Priority
+from glam_node.node.domain.patient_change import is_of_patient
 from glam_node.node.domain.stated_patient import PatientIdentifier
 from glam_node.node.domain.study import Study
 
@@ -35,10 +38,12 @@ def merge_message(session: Session, message: OrderMessage, now: datetime, **chan
     """
     fresh = {
         "order_key": message.key,
+        "reference": secrets.token_hex(4),
         "accession_number": message.accession_number,
         "study_instance_uid": message.study_instance_uid,
         "patient_id": message.patient.value,
         "assigning_authority": message.patient.authority,
+        "universal_id": message.patient.universal_id,
         "priority": None,
         "reason": "",
         "scheduled_at": None,
@@ -67,50 +72,77 @@ def merge_message(session: Session, message: OrderMessage, now: datetime, **chan
     return _order(row)
 
 
-def get(session: Session, key: str) -> ImagingOrder | None:
-    """Return the order with this key; None if there is none."""
-    row = session.get(ImagingOrderRow, key, populate_existing=True)
+def get(session: Session, message: OrderMessage, authority: str = "") -> ImagingOrder | None:
+    """Return the order of a message, locked until the transaction ends; None if there is none.
+
+    An order that was recorded under the key without an assigning authority gets the key with it, if it is of the same
+    authority: the one that it states, or else `authority`.
+    """
+    row = session.get(ImagingOrderRow, message.key, with_for_update=True, populate_existing=True)
+    if row is None and message.patient.is_named:
+        number, value = message.accession_number or message.study_instance_uid, message.patient.value
+        unnamed = order_key(number, PatientIdentifier(value))
+        row = session.get(ImagingOrderRow, unnamed, with_for_update=True, populate_existing=True)
+        if row is None or not _patient(row).named(authority).is_surely(message.patient):
+            return None
+        _set_patient(row, message.patient)
+        session.flush()
     return None if row is None else _order(row)
 
 
-def of_study(session: Session, study: Study) -> list[ImagingOrder]:
-    """Return the orders of a study: they state its UID, or its Accession Number, and its Patient ID."""
+def of_study(session: Session, study: Study, authority: str) -> list[ImagingOrder]:
+    """Return the orders of a study: they state its UID, or its Accession Number, and its patient.
+
+    Args:
+        session: A session.
+        study: The study.
+        authority: The assigning authority of Patient IDs that state none; empty if it is not known.
+    """
     attributes = study.attributes
     same = [ImagingOrderRow.study_instance_uid == study.study_instance_uid]
     if attributes.accession_number:
         unknown = ImagingOrderRow.study_instance_uid.in_(("", study.study_instance_uid))
         same.append(and_(ImagingOrderRow.accession_number == attributes.accession_number, unknown))
-    query = select(ImagingOrderRow).where(or_(*same), ImagingOrderRow.patient_id == attributes.patient_id)
-    issuer = attributes.issuer_of_patient_id.casefold()
-    rows = session.scalars(query.order_by(ImagingOrderRow.changed_at)) if attributes.patient_id else ()
-    return [_order(row) for row in rows if not issuer or row.assigning_authority.casefold() in ("", issuer)]
+    rows = session.scalars(select(ImagingOrderRow).where(or_(*same)).order_by(ImagingOrderRow.changed_at))
+    return [_order(row) for row in rows if _is_of_patient(session, _patient(row), study, authority)]
 
 
-def studies_of(session: Session, order: ImagingOrder) -> list[str]:
+def _is_of_patient(session: Session, patient: PatientIdentifier, study: Study, authority: str) -> bool:
+    """Return whether the patient of an order is that of a study, perhaps under an ID that survived a merge."""
+    if is_of_patient(patient, study, authority):
+        return True
+    merges = patient_changes.merges_of(session, study.attributes.patient_id)
+    survivors = [one for one in merges if one.is_sure and is_of_patient(one.prior, study, authority)]
+    return any(one.surviving.identifiers[0].is_surely(patient.named(authority)) for one in survivors)
+
+
+def studies_of(session: Session, order: ImagingOrder, authority: str) -> list[str]:
     """Return the UIDs of the recorded studies of an order, in order of their keys."""
     same: ColumnElement[bool] = StudyRow.study_instance_uid == order.study_instance_uid
     if not order.study_instance_uid:
         same = StudyRow.accession_number == order.accession_number
-    query = select(StudyRow.study_instance_uid).where(same, StudyRow.patient_id == order.patient_id)
-    return list(session.scalars(query.order_by(StudyRow.study_instance_uid)))
+    uids = session.scalars(select(StudyRow.study_instance_uid).where(same).order_by(StudyRow.study_instance_uid))
+    found = studies.get_many(session, uids.all())
+    return [one.study_instance_uid for one in found if _is_of_patient(session, order.patient, one, authority)]
 
 
-def priority_of(session: Session, study: Study) -> Priority | None:
+def priority_of(session: Session, study: Study, authority: str) -> Priority | None:
     """Return the most urgent priority among the orders of a study; None if they state none."""
-    stated = [one.priority for one in of_study(session, study) if one.priority is not None and not one.cancelled]
-    return min(stated, default=None)
+    orders = [one for one in of_study(session, study, authority) if not one.cancelled]
+    return min((one.priority for one in orders if one.priority is not None), default=None)
 
 
-def first_read_at(session: Session, study: Study) -> datetime | None:
+def first_read_at(session: Session, study: Study, authority: str) -> datetime | None:
     """Return when a message said that the first read of a study is done; None if none has."""
-    return max((one.read_at for one in of_study(session, study) if one.read_at is not None), default=None)
+    orders = of_study(session, study, authority)
+    return max((one.read_at for one in orders if one.read_at is not None), default=None)
 
 
 def read_and_held(session: Session) -> list[str]:
     """Return the UIDs of the studies that a rule holds and that may have an order whose first read is done."""
     by_number = and_(ImagingOrderRow.accession_number == StudyRow.accession_number, StudyRow.accession_number != "")
     same = or_(ImagingOrderRow.study_instance_uid == StudyRow.study_instance_uid, by_number)
-    read = exists().where(same, ImagingOrderRow.patient_id == StudyRow.patient_id, ImagingOrderRow.read_at.is_not(None))
+    read = exists().where(same, ImagingOrderRow.read_at.is_not(None))
     held = select(StudyRow.study_instance_uid).where(text(HELD_BY_RULE), read)
     return list(session.scalars(held.order_by(StudyRow.study_instance_uid)))
 
@@ -160,18 +192,46 @@ def counts(session: Session) -> dict[str, int]:
     return {state or "NOTED": count for state, count in session.execute(query)}
 
 
-def rename_patient(session: Session, prior: PatientIdentifier, surviving: PatientIdentifier) -> None:
-    """Give the orders of a Patient ID that was merged the ID that survives."""
-    for row in session.scalars(select(ImagingOrderRow).where(ImagingOrderRow.patient_id == prior.value)).all():
-        if row.assigning_authority.casefold() not in ("", prior.authority.casefold()):
+def rename_patient(
+    session: Session, prior: PatientIdentifier, surviving: PatientIdentifier, authority: str = ""
+) -> None:
+    """Give the orders of a Patient ID that was merged the ID that survives.
+
+    An order that the surviving ID has already gets what only the other one states.
+    """
+    query = select(ImagingOrderRow).where(ImagingOrderRow.patient_id == prior.value)
+    for row in session.scalars(query.order_by(ImagingOrderRow.order_key).with_for_update()).all():
+        if not _patient(row).named(authority).is_surely(prior):
             continue
-        if prior.universal_id and not row.assigning_authority:  # perhaps of another authority: orders keep no OID
-            continue
-        key = order_key(row.accession_number or row.study_instance_uid, surviving.value)
-        if session.get(ImagingOrderRow, key) is not None:
+        key = order_key(row.accession_number or row.study_instance_uid, surviving)
+        kept = session.get(ImagingOrderRow, key, with_for_update=True)
+        if kept is None:
+            _set_patient(row, surviving)
+        elif kept is not row:
+            _take_over(kept, row)
             session.delete(row)
-            continue
-        row.order_key, row.patient_id, row.assigning_authority = key, surviving.value, surviving.authority
+        session.flush()
+
+
+def _take_over(kept: ImagingOrderRow, other: ImagingOrderRow) -> None:
+    """Add to an order what only another message about it stated, under an ID that was merged."""
+    kept.study_instance_uid = kept.study_instance_uid or other.study_instance_uid
+    kept.priority = other.priority if kept.priority is None else kept.priority
+    kept.reason = kept.reason or other.reason
+    kept.scheduled_at = kept.scheduled_at or other.scheduled_at
+    kept.read_at = max((one for one in (kept.read_at, other.read_at) if one is not None), default=None)
+    if kept.fetch_state == FetchState.NONE and not kept.cancelled:
+        for name in ("cancelled", "fetch_state", "attempt", "next_attempt_at", "fetch_until", "instances", "failure"):
+            setattr(kept, name, getattr(other, name))
+
+
+def _patient(row: ImagingOrderRow) -> PatientIdentifier:
+    return PatientIdentifier(row.patient_id, row.assigning_authority, row.universal_id)
+
+
+def _set_patient(row: ImagingOrderRow, patient: PatientIdentifier) -> None:
+    row.order_key = order_key(row.accession_number or row.study_instance_uid, patient)
+    row.patient_id, row.assigning_authority, row.universal_id = patient.value, patient.authority, patient.universal_id
 
 
 def remove_old(session: Session, before: datetime) -> None:
@@ -186,10 +246,12 @@ def remove_old(session: Session, before: datetime) -> None:
 def _order(row: ImagingOrderRow) -> ImagingOrder:
     return ImagingOrder(
         order_key=row.order_key,
+        reference=row.reference,
         accession_number=row.accession_number,
         study_instance_uid=row.study_instance_uid,
-        patient_id=row.patient_id,
+        patient=_patient(row),
         priority=None if row.priority is None else Priority(row.priority),
+        reason=row.reason,
         scheduled_at=row.scheduled_at,
         read_at=row.read_at,
         cancelled=row.cancelled,

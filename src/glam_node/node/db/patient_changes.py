@@ -102,6 +102,12 @@ def merges_of(session: Session, patient_id: str) -> list[PatientMerge]:
     return found
 
 
+def ids_after_merges(session: Session, identifier: PatientIdentifier) -> list[PatientIdentifier]:
+    """Return an ID and, where it was surely merged into another one, the ID that survives."""
+    merges = [one for one in merges_of(session, identifier.value) if one.is_sure and one.prior.is_surely(identifier)]
+    return [identifier, *(one.surviving.identifiers[0] for one in merges)]
+
+
 def _last(session: Session, patient: StatedPatient, seen: set[str]) -> tuple[StatedPatient, bool]:
     """Return the patient after all later merges, and False if another one may concern her."""
     for _ in range(_MOST_MERGES):

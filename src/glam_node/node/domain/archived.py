@@ -100,16 +100,23 @@ class FoundStudies:
     """Whether the archive has more matching studies than the limit of the query."""
 
 
+MOST_OTHERS = 10_000
+"""Number of answers that do not match, after which a query ends: the archive ignores its matching keys."""
+
+
 def found_studies(answers: Iterable[ArchivedStudy], query: StudyQuery) -> FoundStudies:
     """Return the studies among the answers that match, each once, up to the limit of the query.
 
-    The answers are not read beyond one study more than the limit.
+    The answers are not read beyond one study more than the limit, or beyond `MOST_OTHERS` that do not match.
     """
     found: dict[str, ArchivedStudy] = {}
+    others = 0
     for study in answers:
         if study.study_instance_uid and query.admits(study):
             found.setdefault(study.study_instance_uid, study)
-        if len(found) > query.limit:
+        else:
+            others += 1
+        if len(found) > query.limit or others > MOST_OTHERS:
             break
     studies = sorted(list(found.values())[: query.limit], key=lambda one: one.study_date, reverse=True)
-    return FoundStudies(tuple(studies), len(found) > query.limit)
+    return FoundStudies(tuple(studies), len(found) > query.limit or others > MOST_OTHERS)

@@ -42,12 +42,16 @@ class OrderMessage:
     @property
     def key(self) -> str:
         """Key of the order: the same for all messages about it."""
-        return order_key(self.accession_number or self.study_instance_uid, self.patient.value)
+        return order_key(self.accession_number or self.study_instance_uid, self.patient)
 
 
-def order_key(number: str, patient_id: str) -> str:
-    """Return the key of the order with this Accession Number, or Study Instance UID if it has none."""
-    return hashlib.sha256(f"{number}\0{patient_id}".encode()).hexdigest()
+def order_key(number: str, patient: PatientIdentifier) -> str:
+    """Return the key of the order with this Accession Number, or Study Instance UID if it has none.
+
+    Before schema 0026 the key of every order was that of an order without an assigning authority.
+    """
+    parts = [number, patient.value, patient.authority.casefold() or patient.universal_id]
+    return hashlib.sha256("\0".join(parts if parts[2] else parts[:2]).encode()).hexdigest()
 
 
 class FetchState(StrEnum):
@@ -69,10 +73,14 @@ class ImagingOrder:
     """Order as the node knows it."""
 
     order_key: str
+    reference: str
+    """Name of the order for people, which says nothing about the patient; empty if an older version recorded it."""
     accession_number: str
     study_instance_uid: str
-    patient_id: str
+    patient: PatientIdentifier
     priority: Priority | None
+    reason: str
+    """Reason for the study. Free text, never logged."""
     scheduled_at: datetime | None
     read_at: datetime | None
     """Time of the message that said that the first read is done."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from glam_node.node.domain.identity import ImageIdentity, Issuer, identity_of
 from glam_node.node.domain.identity_comparison import Answer, compared
 from glam_node.node.domain.stated_patient import PatientIdentifier, StatedPatient
+from glam_node.node.domain.study import Study
 
 
 class ChangeKind(StrEnum):
@@ -73,7 +74,7 @@ class ChangePolicy:
 
     def named(self, identifier: PatientIdentifier) -> PatientIdentifier:
         """Return the identifier with the site's authority if it states none."""
-        return identifier if identifier.is_named else PatientIdentifier(identifier.value, self.authority)
+        return identifier.named(self.authority)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,28 @@ def compare_with_images(
         fact for fact in ("name", "birth date", "sex") if any(answer[fact] in different for answer in answers)
     )
     return Comparison(True, bool(issuers) and all(issuer.is_the_same(one) for one in issuers), differs)
+
+
+def is_of_patient(identifier: PatientIdentifier, study: Study, authority: str) -> bool:
+    """Return whether an ID in a message is the Patient ID of a study, of the same assigning authority.
+
+    Args:
+        identifier: The ID.
+        study: The study.
+        authority: The assigning authority of IDs that state none; if it is not known either, an ID without an authority
+            is the same only as another one without.
+    """
+    attributes, uid = study.attributes, study.study_instance_uid
+    if not identifier.value or identifier.value != attributes.patient_id:
+        return False
+    images = {one.identity.patient_number.issuer for one in study.instances if one.identity is not None} - {Issuer()}
+    stated = images or {_issuer(PatientIdentifier("", attributes.issuer_of_patient_id).named(authority), uid)}
+    theirs = _issuer(identifier.named(authority), uid)
+    return all(one == theirs or one.is_the_same(theirs) for one in stated)
+
+
+def _issuer(identifier: PatientIdentifier, uid: str) -> Issuer:
+    return identity_of(StatedPatient(()).header(identifier), uid).patient_number.issuer
 
 
 def _named(issuer: Issuer, own: Issuer) -> Issuer:

@@ -31,6 +31,15 @@ class PatientIdentifier:
             return False
         return True if stated else None
 
+    def is_surely(self, other: "PatientIdentifier") -> bool:
+        """Return whether both are one ID, either of one assigning authority or both without one."""
+        is_same = self.is_same_as(other)
+        return is_same or (is_same is None and not self.is_named and not other.is_named)
+
+    def named(self, authority: str) -> "PatientIdentifier":
+        """Return the identifier with this authority if it states none."""
+        return self if self.is_named else PatientIdentifier(self.value, authority)
+
 
 @dataclass(frozen=True, slots=True)
 class StatedPatient:

@@ -1,5 +1,6 @@
 """Orders and reports in HL7 v2 messages: ORM^O01, OMI^O23 and ORU^R01."""
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from glam_node.node.domain.job import Priority
 from glam_node.node.domain.stated_patient import PatientIdentifier
 from glam_node.node.hl7.answer import Rejected
 from glam_node.node.hl7.message import Message, Segment
-from glam_node.node.hl7.patients import stated_patient
+from glam_node.node.hl7.patients import NOT_STORABLE, is_storable, stated_patient
 
 _PRIORITIES = {
     **dict.fromkeys(("S", "STAT", "A", "ASAP", "U", "URGENT"), Priority.URGENT),
@@ -32,6 +33,9 @@ _STUDY = ("113014", "110180")
 """Codes of the observation that contains a Study Instance UID."""
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _LONGEST_REASON = 1000
+_MOST_ORDERS = 1000
+_YEARS = range(1900, 2201)
+"""Years of scheduled times; some systems write others, such as 9999, in place of none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,12 @@ def announced_orders(message: Message, fields: Sequence[str], authority: str = "
     """
     patient = stated_patient(message).identifier_of(authority)
     is_report = message.header.component(9) == "ORU"
-    found = [_order(group, patient, fields, is_report=is_report) for group in _groups(message)]
+    found = [
+        _order(group, patient, fields, is_report=is_report)
+        for group in itertools.islice(_groups(message), _MOST_ORDERS + 1)
+    ]
+    if len(found) > _MOST_ORDERS:
+        raise Rejected(f"The message has more than {_MOST_ORDERS} orders.", "100", "OBR")
     if not found:
         raise Rejected(f"The message has no segment {'OBR' if is_report else 'ORC'}.", "100", "OBR")
     return found
@@ -70,20 +79,22 @@ def announced_orders(message: Message, fields: Sequence[str], authority: str = "
 def _groups(message: Message) -> Iterator[_Group]:
     """Yield the segments of each order, which begins with ORC, or with OBR where no ORC comes before it."""
     current: list[Segment] = []
+    has_request = False
     for segment in message.segments:
-        has_request = any(one.name == "OBR" for one in current)
-        if segment.name == "ORC" or (segment.name == "OBR" and (has_request or not current)):
+        is_request = segment.name == "OBR"
+        if segment.name == "ORC" or (is_request and (has_request or not current)):
             if current:
                 yield _Group(tuple(current))
-            current = [segment]
+            current, has_request = [segment], is_request
         elif current:
             current.append(segment)
+            has_request = has_request or is_request
     if current:
         yield _Group(tuple(current))
 
 
 def _order(group: _Group, patient: PatientIdentifier, fields: Sequence[str], *, is_report: bool) -> OrderMessage:
-    accession = next((value for field in fields if (value := _value(group, field))), "")
+    accession = next((_stored(value, field) for field in fields if (value := _value(group, field))), "")
     uid = _study_instance_uid(group)
     if not accession and not uid:
         names = ", ".join(fields)
@@ -99,9 +110,15 @@ def _order(group: _Group, patient: PatientIdentifier, fields: Sequence[str], *, 
         accession,
         uid,
         _priority(group),
-        (group.component("OBR", 31, 2) or group.component("OBR", 31))[:_LONGEST_REASON],
+        (group.component("OBR", 31, 2) or group.component("OBR", 31))[:_LONGEST_REASON].replace("\0", " "),
         _scheduled(group),
     )
+
+
+def _stored(value: str, field: str) -> str:
+    if not is_storable(value):
+        raise Rejected(f"{field} has an Accession Number that {NOT_STORABLE}.", "102", *_place(field))
+    return value
 
 
 def _place(field: str) -> tuple[str, int]:
@@ -156,13 +173,15 @@ def _scheduled(group: _Group) -> datetime | None:
 
 
 def _moment(text: str) -> datetime | None:
-    """Return the time that a TS states; without a time zone it is in that of this machine."""
-    found = re.fullmatch(r"(\d{8})(\d{4})?(\d{2})?(\.\d+)?([+-]\d{4})?", text)
+    """Return the time that a TS states, or None; without a time zone it is in that of this machine."""
+    found = re.fullmatch(r"([0-9]{8})([0-9]{4})?([0-9]{2})?(\.[0-9]+)?([+-][0-9]{4})?", text)
     if found is None:
         return None
     try:
         moment = datetime.strptime(f"{found[1]}{found[2] or '0000'}{found[3] or '00'}", "%Y%m%d%H%M%S")  # noqa: DTZ007
         zone = None if found[5] is None else datetime.strptime(found[5], "%z").tzinfo
     except ValueError:
+        return None
+    if moment.year not in _YEARS:
         return None
     return moment.astimezone() if zone is None else moment.replace(tzinfo=zone)

@@ -1,6 +1,7 @@
 """Patients in HL7 v2 messages: PID, and the prior identifiers of a merge (MRG)."""
 
 import re
+from datetime import datetime
 
 from glam_node.node.domain.patient_change import PatientMerge
 from glam_node.node.domain.stated_patient import PatientIdentifier, StatedPatient
@@ -8,6 +9,11 @@ from glam_node.node.hl7.answer import Rejected
 from glam_node.node.hl7.message import Message, Segment, component_of
 
 _MOST_IDENTIFIERS = 32
+_MOST_MERGES = 1000
+_LONGEST_VALUE = 256
+"""Number of characters of the longest ID, which databases can index; Patient ID has at most 64 in DICOM."""
+_LONGEST_NAME = 1024
+NOT_STORABLE = f"is longer than {_LONGEST_VALUE} characters or contains a NUL character"
 _GROUPS = {"I": 1, "P": 2}
 """Place of an ideographic and a phonetic name (HL7 table 4000) in a name of DICOM."""
 _NULL = '""'
@@ -27,8 +33,10 @@ def stated_patient(message: Message) -> StatedPatient:
     found = identifiers(segment, 3)
     if not found:
         raise Rejected("PID-3 has no patient ID.", "101", "PID", 3)
-    sex = segment.component(8).strip().upper()
-    return StatedPatient(found, _name(segment), _date(segment.component(7)), sex if sex in ("M", "F", "O") else "")
+    name, sex = _name(segment), segment.component(8).strip().upper()
+    if len(name) > _LONGEST_NAME:
+        raise Rejected(f"PID-5 has a name of more than {_LONGEST_NAME} characters.", "102", "PID", 5)
+    return StatedPatient(found, name, _date(segment.component(7)), sex if sex in ("M", "F", "O") else "")
 
 
 def merges(message: Message) -> list[PatientMerge]:
@@ -50,13 +58,27 @@ def merges(message: Message) -> list[PatientMerge]:
             surviving = None
     if not found:
         raise Rejected("The message has no MRG with a prior patient ID that differs from PID-3.", "100", "MRG")
+    if len(found) > _MOST_MERGES:
+        raise Rejected(f"The message has more than {_MOST_MERGES} merges.", "100", "MRG")
     return found
 
 
 def identifiers(segment: Segment, field: int) -> tuple[PatientIdentifier, ...]:
-    """Return the identifiers (CX) of a field that have a value, each once."""
+    """Return the identifiers (CX) of a field that have a value, each once.
+
+    Raises:
+        Rejected: An ID or its assigning authority cannot be stored.
+    """
     found = [_identifier(one, segment.separators) for one in segment.repetitions(field)[:_MOST_IDENTIFIERS]]
+    if not all(is_storable(text) for one in found for text in (one.value, one.authority, one.universal_id)):
+        place = f"{segment.name}-{field}"
+        raise Rejected(f"{place} has an ID or authority that {NOT_STORABLE}.", "102", segment.name, field)
     return tuple(dict.fromkeys(one for one in found if one.value and one.value != _NULL))
+
+
+def is_storable(value: str) -> bool:
+    """Return whether every database can store and index a value."""
+    return len(value) <= _LONGEST_VALUE and "\0" not in value
 
 
 def _identifier(repetition: str, separators: str) -> PatientIdentifier:
@@ -89,5 +111,9 @@ def _component(text: str) -> str:
 
 
 def _date(text: str) -> str:
-    found = re.match(r"\d{8}", text.strip())
-    return found[0] if found else ""
+    """Return the date at the beginning of a TS as YYYYMMDD; empty if there is none, since results may state it."""
+    found = re.match(r"[0-9]{8}", text.strip())
+    try:
+        return f"{datetime.strptime(found[0], '%Y%m%d'):%Y%m%d}" if found else ""  # noqa: DTZ007
+    except ValueError:
+        return ""

@@ -231,7 +231,7 @@ def tick(node: Node, queue: CeleryQueue, now: datetime) -> None:
             recover(session, now)
         with node.sessions.begin() as session:
             release_when_due(session, now)
-            release_read_studies(session, now)
+            release_read_studies(session, now, node.settings.hl7.assigning_authority)
         _need_room(node)
         with node.sessions.begin() as session:
             close_complete_studies(session, now, node.assembly_policy, node.confirmations)

@@ -59,7 +59,7 @@ def _fetch(running: Running, ending: threading.Event) -> None:
         return
     with study_fetcher(chosen.fetch_from, node) as fetcher:
         source = built_source(chosen.fetch_from, node.settings)
-        fetches = OrderFetches(source, fetcher, node.sessions, chosen.fetch_interval)
+        fetches = OrderFetches(source, fetcher, node.sessions, chosen.fetch_interval, chosen.assigning_authority)
 
         def look() -> None:
             with database_trouble(node.settings):

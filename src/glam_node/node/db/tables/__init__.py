@@ -12,6 +12,7 @@ from glam_node.node.db.tables.accounts_and_events import (
 from glam_node.node.db.tables.base import Base
 from glam_node.node.db.tables.canary import CanaryRow
 from glam_node.node.db.tables.hospital import (
+    HospitalMessageCountRow,
     HospitalMessageRow,
     ImagingOrderRow,
     PatientChangeRow,
@@ -47,6 +48,7 @@ __all__ = [
     "DeliveryRow",
     "DestinationRow",
     "EventRow",
+    "HospitalMessageCountRow",
     "HospitalMessageRow",
     "ImagingOrderRow",
     "InstanceRow",

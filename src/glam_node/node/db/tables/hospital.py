@@ -20,6 +20,16 @@ class HospitalMessageRow(Base):
     received_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class HospitalMessageCountRow(Base):
+    """Number of messages of a type that were answered with a code."""
+
+    __tablename__ = "hospital_message_counts"
+
+    message_type: Mapped[str] = mapped_column(String(16), primary_key=True)
+    code: Mapped[str] = mapped_column(String(2), primary_key=True)
+    count: Mapped[int]
+
+
 class ImagingOrderRow(Base):
     """Order, as in `domain.imaging_order`."""
 
@@ -31,6 +41,8 @@ class ImagingOrderRow(Base):
     study_instance_uid: Mapped[str] = mapped_column(UID, index=True)
     patient_id: Mapped[str] = mapped_column(Text, index=True)
     assigning_authority: Mapped[str] = mapped_column(Text)
+    universal_id: Mapped[str] = mapped_column(Text, server_default="")
+    reference: Mapped[str] = mapped_column(String(16), server_default="")
     priority: Mapped[int | None] = mapped_column(SmallInteger)
     reason: Mapped[str] = mapped_column(Text)
     scheduled_at: Mapped[datetime | None]

@@ -42,6 +42,8 @@ class SubmissionPolicy:
     """Rules of the site, in their order."""
     canary_destinations: tuple[str, ...] = ()
     """Names of the only destinations that get results of a canary."""
+    authority: str = ""
+    """Assigning authority of Patient IDs that state none; empty if the site does not name it."""
 
     def priority_of(self, instances: Iterable[SOPInstance]) -> Priority:
         """Return the most urgent priority among the senders of the instances."""
@@ -135,7 +137,7 @@ def _submit(
 
 def _priority(session: Session, study: Study, decision: Decision, policy: SubmissionPolicy) -> Priority:
     """Return the priority that a rule chooses, else that of the study's order, of its backfill, or of its sender."""
-    ordered = imaging_orders.priority_of(session, study)
+    ordered = imaging_orders.priority_of(session, study, policy.authority)
     if backfill.has_low_priority(session, study.study_instance_uid) and ordered is not Priority.URGENT:
         return Priority.BACKFILL
     if decision.priority is not None:

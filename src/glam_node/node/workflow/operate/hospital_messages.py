@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
+from sqlalchemy.exc import DataError, StatementError
 from sqlalchemy.orm import Session
 
 from glam_node.node.db import imaging_orders
@@ -19,7 +20,7 @@ from glam_node.node.hl7.answer import Rejected, Reply, encoded_reply, rejection
 from glam_node.node.hl7.message import Message, NotHL7, parse, parse_header
 from glam_node.node.hl7.orders import announced_orders
 from glam_node.node.hl7.patients import merges, stated_patient
-from glam_node.node.workflow.operate.imaging_orders import OrderPolicy, take_order
+from glam_node.node.workflow.operate.imaging_orders import OrderPolicy, take_orders
 from glam_node.node.workflow.operate.patient_changes import correct_patient, merge_patient
 from glam_node.node.workflow.record.failure import describe
 
@@ -147,13 +148,19 @@ class HospitalMessages:
         except NotHL7 as error:
             raise Rejected(f"The message {error}.", "102", "MSH", 18) from None
         digest = hashlib.sha256(data).hexdigest()
-        with self._guard(), self._sessions.begin() as session:
-            if kind == STATUS:
-                session.connection()
-                return "listening"
-            if not imaging_orders.add_message(session, digest, kind, self._now()):
-                return "repeated"
-            return self._apply(session, kind, message)
+        try:
+            with self._guard(), self._sessions.begin() as session:
+                if kind == STATUS:
+                    session.connection()
+                    return "listening"
+                if not imaging_orders.add_message(session, digest, kind, self._now()):
+                    return "repeated"
+                return self._apply(session, kind, message)
+        except StatementError as error:
+            # Another kind of error is the database's; this value stays as it is, however often it is sent.
+            if isinstance(error, DataError) or type(error) is StatementError:
+                raise Rejected("The message has a value that the database cannot store.", "102") from error
+            raise
 
     def _checked_type(self, header: Message) -> str:
         application, facility = _sender(header)
@@ -181,7 +188,7 @@ class HospitalMessages:
             found = merges(message)
             return "; ".join(merge_patient(session, one, policy.changes, control_id, now) for one in found)
         orders = announced_orders(message, policy.accession_fields, policy.changes.authority)
-        return "; ".join(take_order(session, one, policy.orders, control_id, now) for one in orders)
+        return take_orders(session, orders, policy.orders, control_id, now)
 
 
 def _sender(header: Message) -> tuple[str, str]:

@@ -92,7 +92,7 @@ def merge_patient(session: Session, merge: PatientMerge, policy: ChangePolicy, c
     if named.prior in named.surviving.identifiers:  # an ID that stays, which the message names once more
         return f"{counted(0, 'study')} concerned"
     patient_changes.add_merge(session, named, now)
-    imaging_orders.rename_patient(session, named.prior, named.surviving.identifiers[0])
+    imaging_orders.rename_patient(session, named.prior, named.surviving.identifiers[0], policy.authority)
     concerned = 0
     for study in _locked(session, [named.prior.value]):
         concerned += _apply_merge(session, study, named, policy, control_id, now)
