@@ -206,11 +206,10 @@ def test_a_study_that_a_rule_held_before_holders_were_recorded_has_its_holder_af
         table, events = (Table(name, MetaData(), autoload_with=connection) for name in ("studies", "events"))
         (first, *_) = connection.execute(select(table)).mappings()
         (event, *_) = connection.execute(select(events)).mappings()
-        known = {key: value for key, value in event.items() if key != "event_id"}
-        for uid, (details, _) in holds.items():
+        for number, (uid, (details, _)) in enumerate(holds.items()):
             connection.execute(insert(table).values({**first, "study_instance_uid": uid, "standing": "HELD"}))
-            for detail in details:
-                row = {**known, "event": "study_held", "study_instance_uid": uid, "detail": detail}
+            for place, detail in enumerate(details, 1000 + 10 * number):
+                row = {**event, "event_id": place, "event": "study_held", "study_instance_uid": uid, "detail": detail}
                 connection.execute(insert(events).values(row))
     migrate.upgrade(empty_url)
     with engine.connect() as connection:

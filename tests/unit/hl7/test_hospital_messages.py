@@ -137,6 +137,7 @@ def test_a_report_counts_when_it_is_final_or_corrected(status: str, step: OrderS
     ("stated", "moment"),
     [
         ("20261201103000+0100", datetime(2026, 12, 1, 9, 30, tzinfo=UTC)),
+        ("2026120110+0100", datetime(2026, 12, 1, 9, 0, tzinfo=UTC)),
         ("202612011030+0100", datetime(2026, 12, 1, 9, 30, tzinfo=UTC)),
         ("20261301", None),
         ("tomorrow", None),

@@ -174,12 +174,12 @@ def _scheduled(group: _Group) -> datetime | None:
 
 def _moment(text: str) -> datetime | None:
     """Return the time that a TS states, or None; without a time zone it is in that of this machine."""
-    found = re.fullmatch(r"([0-9]{8})([0-9]{4})?([0-9]{2})?(\.[0-9]+)?([+-][0-9]{4})?", text)
+    found = re.fullmatch(r"([0-9]{8}(?:[0-9]{2}){0,3})(\.[0-9]+)?([+-][0-9]{4})?", text)
     if found is None:
         return None
     try:
-        moment = datetime.strptime(f"{found[1]}{found[2] or '0000'}{found[3] or '00'}", "%Y%m%d%H%M%S")  # noqa: DTZ007
-        zone = None if found[5] is None else datetime.strptime(found[5], "%z").tzinfo
+        moment = datetime.strptime(found[1].ljust(14, "0"), "%Y%m%d%H%M%S")  # noqa: DTZ007
+        zone = None if found[3] is None else datetime.strptime(found[3], "%z").tzinfo
     except ValueError:
         return None
     if moment.year not in _YEARS:
